@@ -1,0 +1,38 @@
+//! Errors that belong to no single operation.
+
+/// Two grids that had to be of equal extent were not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("extent is {found:?}, but {expected:?} is needed")]
+pub struct ExtentMismatch {
+    /// The extent found, slowest axis first.
+    pub found: Vec<usize>,
+    /// The extent needed, slowest axis first.
+    pub expected: Vec<usize>,
+}
+
+impl ExtentMismatch {
+    /// Compares two extents.
+    ///
+    /// # Errors
+    /// If they differ.
+    pub fn check(found: impl AsRef<[usize]>, expected: impl AsRef<[usize]>) -> Result<(), Self> {
+        let (found, expected) = (found.as_ref(), expected.as_ref());
+        if found == expected {
+            return Ok(());
+        }
+        Err(Self { found: found.to_vec(), expected: expected.to_vec() })
+    }
+}
+
+/// An intensity that is not a finite number.
+///
+/// One such voxel would spread through every layer of a network and through every statistic, so
+/// training and prediction refuse it and say where it is.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the intensity at {index:?} (channel first) is {value}; replace it by a finite number")]
+pub struct NonFinite {
+    /// Channel, then the position, slowest axis first.
+    pub index: Vec<usize>,
+    /// NaN or an infinity.
+    pub value: f32,
+}

@@ -1,0 +1,79 @@
+//! Boxes of voxels.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView, Dimension, Slice};
+
+use crate::Space;
+
+/// An axis-aligned box of voxels: where it starts, and its extent.
+///
+/// ```
+/// use segmenter_core::{Window, Yx};
+///
+/// let window = Window::<Yx>::new([2, 3], [4, 5]);
+/// assert_eq!(window.range(0), 2..6);
+/// assert!(window.fits([6, 8]) && !window.fits([6, 7]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window<S: Space> {
+    /// The first voxel, in axis order.
+    pub start: S::Extent,
+    /// The number of voxels along each axis.
+    pub extent: S::Extent,
+}
+
+impl<S: Space> Window<S> {
+    /// A window from its first voxel and its extent.
+    #[must_use]
+    pub fn new(start: S::Extent, extent: S::Extent) -> Self {
+        Self { start, extent }
+    }
+
+    /// The window that is all of a grid.
+    #[must_use]
+    pub fn whole(extent: S::Extent) -> Self {
+        Self { start: S::extent_from_fn(|_| 0), extent }
+    }
+
+    /// The voxels covered along one axis.
+    #[must_use]
+    pub fn range(&self, axis: usize) -> Range<usize> {
+        let start = self.start.as_ref()[axis];
+        start..start + self.extent.as_ref()[axis]
+    }
+
+    /// Whether the window lies within a grid of this extent.
+    #[must_use]
+    pub fn fits(&self, grid: S::Extent) -> bool {
+        let ends = self.start.as_ref().iter().zip(self.extent.as_ref());
+        ends.zip(grid.as_ref()).all(|((&start, &size), &limit)| {
+            start.checked_add(size).is_some_and(|end| end <= limit)
+        })
+    }
+
+    /// The part of a spatial array that the window covers.
+    ///
+    /// # Panics
+    /// If the window does not [fit](Self::fits).
+    #[must_use]
+    pub fn view<'a, T>(&self, array: &'a ArrayView<'_, T, S::Dim>) -> ArrayView<'a, T, S::Dim> {
+        array.slice_each_axis(|axis| Slice::from(self.range(axis.axis.index())))
+    }
+
+    /// The part of an array with a leading channel axis that the window covers, all channels.
+    ///
+    /// # Panics
+    /// If the window does not [fit](Self::fits).
+    #[must_use]
+    pub fn view_channels<'a, T>(
+        &self,
+        array: &'a ArrayView<'_, T, S::ChannelDim>,
+    ) -> ArrayView<'a, T, S::ChannelDim> {
+        debug_assert_eq!(array.raw_dim().ndim(), S::RANK + 1, "channels lead");
+        array.slice_each_axis(|axis| match axis.axis.index() {
+            0 => Slice::from(..),
+            spatial => Slice::from(self.range(spatial - 1)),
+        })
+    }
+}
