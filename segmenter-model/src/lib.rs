@@ -1,1 +1,26 @@
-//! Under construction.
+//! The networks of `segmenter`, and the files they are kept in.
+//!
+//! - [`DynUNetConfig`] describes a network, [`DynUNet`] is it: MONAI's DynUNet over planes or
+//!   volumes.
+//! - [`Model`] is a network with all that prediction needs to know about it. It is saved as one
+//!   [model file](file).
+//! - [`Normalisation`] brings intensities to the scale the network was trained on.
+//!
+//! Nothing here names a backend: every entry point takes a [`burn::tensor::Device`], and the
+//! features `flex` (CPU, on by default), `wgpu` and `cuda` say which devices there are.
+
+mod config;
+pub mod file;
+mod model;
+mod network;
+mod normalise;
+pub mod tensor;
+pub mod weights;
+
+pub use burn;
+pub use config::{ConfigError, DynUNetConfig, PatchError, Size};
+pub use file::{AnyModel, LoadError};
+pub use model::{InitError, Model, Model2, Model3, ModelCard, Provenance};
+pub use network::DynUNet;
+pub use normalise::{Normalisation, Scaling};
+pub use weights::{NamedTensor, WeightFault, WeightsError};

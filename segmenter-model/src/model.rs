@@ -1,0 +1,151 @@
+//! A network with all that prediction needs to know about it.
+
+use burn::tensor::{Device, Tensor};
+use segmenter_core::{Space, VoxelSize, Yx, Zyx};
+use serde::{Deserialize, Serialize};
+
+use crate::{ConfigError, DynUNet, DynUNetConfig, Normalisation, PatchError};
+
+/// A network with all that prediction needs to know about it: how to scale intensities, which patch
+/// it was trained on, where to cut its probabilities.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use segmenter_core::Yx;
+/// use segmenter_model::{DynUNetConfig, Model};
+///
+/// let device = Device::flex();
+/// let model = Model::<Yx>::init(DynUNetConfig::small(), [64, 64], 7, &device)?;
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("nuclei.safetensors");
+/// model.save(&path)?;
+/// assert_eq!(Model::<Yx>::load(&path, &device)?.card(), model.card());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Model<S: Space> {
+    card: ModelCard<S>,
+    network: DynUNet,
+    device: Device,
+}
+
+/// A [`Model`] over planes.
+pub type Model2 = Model<Yx>;
+
+/// A [`Model`] over volumes.
+pub type Model3 = Model<Zyx>;
+
+/// What is to know about a network besides its weights. It is saved with them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "", deny_unknown_fields)]
+pub struct ModelCard<S: Space> {
+    /// The network's shape.
+    pub network: DynUNetConfig<S>,
+    /// How intensities are scaled before they reach the network.
+    pub normalisation: Normalisation,
+    /// The extent of the patches trained on, which is the best extent for tiles.
+    pub patch: S::Extent,
+    /// The share of a tile that it has in common with the next one in prediction, from 0 to below 1.
+    pub overlap: f64,
+    /// The probability above which a voxel is foreground.
+    pub threshold: f32,
+    /// The voxel size of the images trained on, if they agreed on one.
+    pub voxel_size: Option<VoxelSize<S>>,
+    /// Where the weights come from.
+    pub provenance: Provenance,
+}
+
+/// Where weights come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Provenance {
+    /// Program and version that made the file.
+    pub made_by: String,
+    /// Names of the images trained on.
+    pub images: Vec<String>,
+    /// Optimiser steps taken, over all rounds of training.
+    pub steps: u64,
+    /// Dice on the validation images, if there were any.
+    pub validation_dice: Option<f64>,
+    /// What the training started from, if not from random weights.
+    pub parent: Option<Box<Self>>,
+}
+
+/// A model that can't be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// The network can't be built.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The network can't take the patch.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+}
+
+impl<S: Space> Model<S> {
+    /// A model with random weights; the same seed gives the same weights on every device.
+    ///
+    /// # Errors
+    /// If the network can't be built, or can't take patches of that extent.
+    pub fn init(
+        network: DynUNetConfig<S>,
+        patch: S::Extent,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, InitError> {
+        network.check()?;
+        network.check_patch(patch)?;
+        let card = ModelCard {
+            network,
+            normalisation: Normalisation::default(),
+            patch,
+            overlap: 0.2,
+            threshold: 0.5,
+            voxel_size: None,
+            provenance: Provenance::default(),
+        };
+        Ok(Self::from_parts(DynUNet::new(&card.network, seed, device)?, card, device))
+    }
+
+    /// A model from a network and what is to know about it, which have to belong together.
+    #[must_use]
+    pub fn from_parts(network: DynUNet, card: ModelCard<S>, device: &Device) -> Self {
+        Self { card, network, device: device.clone() }
+    }
+
+    /// What is to know about the network.
+    #[must_use]
+    pub fn card(&self) -> &ModelCard<S> {
+        &self.card
+    }
+
+    /// The same model with another threshold.
+    #[must_use]
+    pub fn with_threshold(mut self, threshold: f32) -> Self {
+        self.card.threshold = threshold;
+        self
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &DynUNet {
+        &self.network
+    }
+
+    /// Where the network computes.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Computes logits from scaled intensities; see [`DynUNet::forward`].
+    ///
+    /// # Shapes
+    /// - input: `[batch, in_channels, z, y, x]`, one slice for planes
+    /// - output: `[batch, out_channels, z, y, x]`
+    #[must_use]
+    pub fn forward(&self, input: Tensor<5>) -> Tensor<5> {
+        self.network.forward(input)
+    }
+}

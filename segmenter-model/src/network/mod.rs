@@ -1,0 +1,15 @@
+//! Networks as burn modules.
+//!
+//! Every network works on tensors of rank 5, `[batch, channels, z, y, x]`; planes have one slice and
+//! kernels of one slice. A convolution over a plane is the same sum of products either way (burn's
+//! CPU backend turns it into this form itself), and one network serves both ranks. The rank of the
+//! images stays in the type of the [`Model`](crate::Model) around it.
+//!
+//! The fields are named as in MONAI, so the path of a parameter through the modules is its name in
+//! a PyTorch checkpoint.
+
+mod dynunet;
+mod init;
+mod layers;
+
+pub use dynunet::DynUNet;
