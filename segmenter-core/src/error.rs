@@ -1,5 +1,9 @@
 //! Errors that belong to no single operation.
 
+use ndarray::{ArrayView, Dimension};
+
+use crate::Pixel;
+
 /// Two grids that had to be of equal extent were not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("extent is {found:?}, but {expected:?} is needed")]
@@ -35,4 +39,24 @@ pub struct NonFinite {
     pub index: Vec<usize>,
     /// NaN or an infinity.
     pub value: f32,
+}
+
+impl NonFinite {
+    /// Checks that every intensity is a finite number. `[c, z, y, x]` or `[c, y, x]`.
+    ///
+    /// # Errors
+    /// With the position of the first that is not.
+    pub fn check<T: Pixel, D: Dimension>(pixels: &ArrayView<'_, T, D>) -> Result<(), Self> {
+        let found = pixels.iter().map(|value| value.to_f32()).enumerate();
+        let Some((mut offset, value)) = found.into_iter().find(|(_, value)| !value.is_finite())
+        else {
+            return Ok(());
+        };
+        let mut index = vec![0; pixels.ndim()];
+        for (position, &size) in index.iter_mut().zip(pixels.shape()).rev() {
+            *position = offset % size;
+            offset /= size;
+        }
+        Err(Self { index, value })
+    }
 }

@@ -117,15 +117,7 @@ impl<S: Space, T: Pixel> Stack<S, T> {
     /// # Errors
     /// With the position of the first that is not.
     pub fn check_finite(&self) -> Result<(), NonFinite> {
-        let bad = self.pixels.iter().position(|&value| !value.to_f32().is_finite());
-        let Some(mut offset) = bad else { return Ok(()) };
-        let value = self.pixels.iter().nth(offset).map_or(f32::NAN, |&value| value.to_f32());
-        let mut index = vec![0; self.pixels.ndim()];
-        for (position, &size) in index.iter_mut().zip(self.pixels.shape()).rev() {
-            *position = offset % size;
-            offset /= size;
-        }
-        Err(NonFinite { index, value })
+        NonFinite::check(&self.view())
     }
 }
 

@@ -1,0 +1,162 @@
+//! Where the tiles lie.
+
+use segmenter_core::{Space, Window};
+use segmenter_model::Model;
+
+/// How an image is cut into overlapping tiles.
+///
+/// The tiles are MONAI's (`monai.inferers.sliding_window_inference`): they start every
+/// `tile · (1 - overlap)` voxels, rounded down, and the last one along each axis is moved back so
+/// that it ends where the image does.
+///
+/// ```
+/// use segmenter_core::Yx;
+/// use segmenter_predict::Tiling;
+///
+/// let tiling = Tiling::<Yx>::new([32, 32]).with_overlap(0.25)?;
+/// let starts: Vec<_> = tiling.windows([32, 60]).map(|window| window.start).collect();
+/// assert_eq!(starts, [[0, 0], [0, 24], [0, 28]]);
+/// # Ok::<(), segmenter_predict::InvalidOverlap>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tiling<S: Space> {
+    tile: S::Extent,
+    overlap: f64,
+}
+
+/// An overlap that is not from 0 to below 1.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("an overlap is a share of the tile from 0 to below 1, found {0}")]
+pub struct InvalidOverlap(pub f64);
+
+impl<S: Space> Tiling<S> {
+    /// Tiles of this extent that share a fifth of it with the next.
+    #[must_use]
+    pub fn new(tile: S::Extent) -> Self {
+        Self { tile, overlap: 0.2 }
+    }
+
+    /// The tiles that a model was trained for.
+    #[must_use]
+    pub fn of(model: &Model<S>) -> Self {
+        let card = model.card();
+        let tiling = Self::new(card.patch);
+        tiling.with_overlap(card.overlap).unwrap_or(tiling)
+    }
+
+    /// The same tiles with another overlap, a share of the tile from 0 to below 1.
+    ///
+    /// # Errors
+    /// If the overlap is outside that.
+    pub fn with_overlap(self, overlap: f64) -> Result<Self, InvalidOverlap> {
+        if !(0.0..1.0).contains(&overlap) {
+            return Err(InvalidOverlap(overlap));
+        }
+        Ok(Self { overlap, ..self })
+    }
+
+    /// The same overlap with other tiles.
+    #[must_use]
+    pub fn with_tile(self, tile: S::Extent) -> Self {
+        Self { tile, ..self }
+    }
+
+    /// The extent of a tile.
+    #[must_use]
+    pub fn tile(&self) -> S::Extent {
+        self.tile
+    }
+
+    /// What an image is padded to before it is cut: no axis is shorter than the tile.
+    #[must_use]
+    pub fn padded(&self, image: S::Extent) -> S::Extent {
+        S::extent_from_fn(|axis| image.as_ref()[axis].max(self.tile.as_ref()[axis]))
+    }
+
+    /// The tiles of an image that is nowhere shorter than a tile, the last axis fastest.
+    pub fn windows(&self, image: S::Extent) -> impl ExactSizeIterator<Item = Window<S>> + use<S> {
+        let starts: Vec<Vec<usize>> = (0..S::RANK).map(|axis| self.starts(image, axis)).collect();
+        let tile = self.tile;
+        let count = starts.iter().map(Vec::len).product();
+        (0..count).map(move |index| {
+            let mut rest = index;
+            let mut start = S::extent_from_fn(|_| 0);
+            for (position, starts) in start.as_mut().iter_mut().zip(&starts).rev() {
+                *position = starts[rest % starts.len()];
+                rest /= starts.len();
+            }
+            Window::new(start, tile)
+        })
+    }
+
+    fn starts(&self, image: S::Extent, axis: usize) -> Vec<usize> {
+        let (image, tile) = (image.as_ref()[axis], self.tile.as_ref()[axis]);
+        let last = image.saturating_sub(tile);
+        let mut starts: Vec<usize> = (0..last).step_by(self.step(tile)).collect();
+        starts.push(last);
+        starts
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "MONAI's int(tile * (1 - overlap)) on a small positive number"
+    )]
+    fn step(&self, tile: usize) -> usize {
+        ((tile as f64 * (1.0 - self.overlap)) as usize).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use segmenter_core::{Yx, Zyx};
+
+    use super::*;
+
+    /// The starts that MONAI 1.4 gives (`scan_interval` [12, 25, 25]).
+    #[test]
+    fn the_starts_are_monais() {
+        let starts: Vec<_> =
+            Tiling::<Zyx>::new([16, 32, 32]).windows([18, 48, 40]).map(|w| w.start).collect();
+        let expected = [
+            [0, 0, 0],
+            [0, 0, 8],
+            [0, 16, 0],
+            [0, 16, 8],
+            [2, 0, 0],
+            [2, 0, 8],
+            [2, 16, 0],
+            [2, 16, 8],
+        ];
+        assert_eq!(starts, expected);
+    }
+
+    #[test]
+    fn an_overlap_of_a_whole_tile_is_refused() {
+        for overlap in [1.0, -0.1, f64::NAN] {
+            assert!(Tiling::<Yx>::new([8, 8]).with_overlap(overlap).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_voxel_lies_in_a_tile_and_every_tile_in_the_image(
+            image in [1_usize..50, 1_usize..50],
+            tile in [1_usize..20, 1_usize..20],
+            overlap in 0.0..0.95,
+        ) {
+            let tiling = Tiling::<Yx>::new(tile).with_overlap(overlap).unwrap();
+            let image = tiling.padded(image);
+            let mut covered = ndarray::Array2::<bool>::default(image);
+            for window in tiling.windows(image) {
+                prop_assert!(window.fits(image));
+                for position in window.range(0).flat_map(|y| window.range(1).map(move |x| [y, x])) {
+                    covered[position] = true;
+                }
+            }
+            prop_assert!(covered.iter().all(|&covered| covered));
+        }
+    }
+}
