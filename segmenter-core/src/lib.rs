@@ -31,6 +31,7 @@ mod error;
 mod grid;
 pub mod io;
 pub mod metrics;
+pub mod pickle;
 mod pixel;
 mod sample;
 mod source;
