@@ -1,0 +1,493 @@
+//! The training loop.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use burn::{
+    module::Module,
+    optim::{AdamConfig, GradientsParams, ModuleOptimizer, decay::WeightDecayConfig},
+    tensor::{Device, Tensor},
+};
+use ndarray::ArrayView;
+use segmenter_core::{Mask, Sample, Space, Window, io::SaveError, metrics::Overlap};
+use segmenter_model::{DynUNet, Model, ModelCard, PatchError, Provenance, tensor};
+use segmenter_predict::{PredictError, Tiling, predict};
+
+use crate::{
+    ConfigFault, DataError, TrainConfig, TrainingData, folder::RunFolder, patch::Patch,
+    sampling::Sampler,
+};
+
+/// What a run tells while it goes on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// It begins.
+    Started {
+        /// Images to train on.
+        images: usize,
+        /// Epochs to go.
+        epochs: usize,
+        /// Optimiser steps to go.
+        steps: usize,
+    },
+    /// One optimiser step was taken.
+    Step {
+        /// Steps taken.
+        step: usize,
+        /// Steps in all.
+        steps: usize,
+        /// The loss of this step's patches.
+        loss: f32,
+        /// The learning rate of this step.
+        learning_rate: f64,
+        /// Voxels learnt from in each second since the run began.
+        voxels_per_second: f64,
+    },
+    /// One validation image was scored.
+    Scored {
+        /// Its name.
+        name: &'a str,
+        /// Its Dice.
+        dice: f64,
+    },
+    /// An epoch ended.
+    Epoch(&'a EpochReport),
+    /// A model file was written.
+    Saved {
+        /// Where.
+        path: &'a Path,
+    },
+}
+
+/// What is known at the end of an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochReport {
+    /// Epochs done.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Optimiser steps done.
+    pub step: usize,
+    /// The learning rate of the last step.
+    pub learning_rate: f64,
+    /// The mean loss of the epoch's steps.
+    pub loss: f64,
+    /// The mean Dice of the validation images, if there are any and this epoch was validated.
+    pub validation_dice: Option<f64>,
+    /// Whether that is the best so far.
+    pub best: bool,
+    /// Seconds since the run began.
+    pub seconds: f64,
+}
+
+/// What a run ends with.
+#[derive(Debug)]
+pub struct Run<S: Space> {
+    /// The network as it was at its best validation; without validation images, as it is at the end.
+    pub model: Model<S>,
+    /// The network as it is at the end.
+    pub last: Model<S>,
+    /// Every epoch.
+    pub history: Vec<EpochReport>,
+    /// Whether the callback stopped the run before its last step.
+    pub stopped: bool,
+}
+
+/// Why a run did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// Settings that make no sense.
+    #[error("{} faults in the settings: {}", .0.len(), list(.0))]
+    Config(Vec<ConfigFault>),
+    /// The network can't take the patch.
+    #[error("the patch doesn't suit the network")]
+    Patch(#[from] PatchError),
+    /// The network is made for other images.
+    #[error("the images have {found} {what}, but the network has {expected}")]
+    Channels {
+        /// "channels" or "structures".
+        what: &'static str,
+        /// How many the images have.
+        found: usize,
+        /// How many the network has.
+        expected: usize,
+    },
+    /// An image can't be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A validation image can't be predicted.
+    #[error("the validation image `{name}` can't be predicted")]
+    Validation {
+        /// The image.
+        name: String,
+        /// Why.
+        source: PredictError,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "the loss became {loss} at step {step}, with a learning rate of {learning_rate:e}; a smaller \
+         one keeps it finite"
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: usize,
+        /// NaN or an infinity.
+        loss: f32,
+        /// The learning rate of that step.
+        learning_rate: f64,
+    },
+    /// A file of the run can't be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+}
+
+fn list(faults: &[ConfigFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Trains a model, starting from what it is: [`Model::init`] for a new one, [`Model::load`] to
+/// fine-tune.
+///
+/// After each validated epoch the network is scored on whole validation images, with the predictor's
+/// own tiling, so what is scored is what is shipped. With a folder, the run writes there:
+///
+/// | file | what |
+/// |---|---|
+/// | `best.safetensors` | the model at its best validation |
+/// | `last.safetensors` | the model at the last validated epoch |
+/// | `metrics.csv` | one row an epoch |
+/// | `config.json` | the settings |
+///
+/// The callback hears of every [`Event`]; when it breaks, the run ends in good order after that
+/// step, with its last state saved.
+///
+/// # Errors
+/// If the settings, the data and the model do not go together, the folder already holds a run, the
+/// loss stops being a number, or a file can't be read or written.
+pub fn train<S: Space>(
+    start: Model<S>,
+    data: &TrainingData<S>,
+    config: &TrainConfig<S>,
+    folder: Option<&Path>,
+    mut on_event: impl FnMut(&Event<'_>) -> ControlFlow<()>,
+) -> Result<Run<S>, TrainError> {
+    check(&start, data, config)?;
+    let folder = folder.map(|path| RunFolder::create(path, config)).transpose()?;
+    let mut training = Training::new(start, data, config, folder)?;
+    let stopped = training.run(&mut on_event)?.is_break();
+    training.finish(stopped, &mut on_event)
+}
+
+fn check<S: Space>(
+    start: &Model<S>,
+    data: &TrainingData<S>,
+    config: &TrainConfig<S>,
+) -> Result<(), TrainError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(TrainError::Config(faults));
+    }
+    let network = &start.card().network;
+    network.check_patch(config.patch)?;
+    for (what, found, expected) in [
+        ("channels", data.channels(), network.in_channels),
+        ("structures", data.structures(), network.out_channels),
+    ] {
+        if found != expected {
+            return Err(TrainError::Channels { what, found, expected });
+        }
+    }
+    Ok(())
+}
+
+type OnEvent<'a> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'a;
+
+/// A run under way.
+struct Training<'a, S: Space> {
+    data: &'a TrainingData<S>,
+    config: &'a TrainConfig<S>,
+    folder: Option<RunFolder>,
+    sampler: Sampler<'a, S>,
+    card: ModelCard<S>,
+    /// Steps behind the network before this run.
+    earlier_steps: u64,
+    device: Device,
+    network: DynUNet,
+    optimiser: ModuleOptimizer,
+    best: Option<(f64, Model<S>)>,
+    history: Vec<EpochReport>,
+    step: usize,
+    began: Instant,
+}
+
+impl<'a, S: Space> Training<'a, S> {
+    fn new(
+        start: Model<S>,
+        data: &'a TrainingData<S>,
+        config: &'a TrainConfig<S>,
+        folder: Option<RunFolder>,
+    ) -> Result<Self, TrainError> {
+        let sampler = Sampler::new(data.train(), &start.card().normalisation, config)?;
+        let device = start.device().clone();
+        let optimiser = AdamConfig::new()
+            .with_epsilon(1e-8)
+            .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay)))
+            .init();
+        Ok(Self {
+            data,
+            config,
+            folder,
+            sampler,
+            card: card(&start, data, config),
+            earlier_steps: start.card().provenance.steps,
+            network: start.network().clone().train(),
+            device,
+            optimiser,
+            best: None,
+            history: Vec::new(),
+            step: 0,
+            began: Instant::now(),
+        })
+    }
+
+    fn steps(&self) -> usize {
+        self.config.epochs * self.sampler.steps_per_epoch()
+    }
+
+    fn run(&mut self, on_event: &mut OnEvent<'_>) -> Result<ControlFlow<()>, TrainError> {
+        let (images, epochs, steps) = (self.data.train().len(), self.config.epochs, self.steps());
+        if on_event(&Event::Started { images, epochs, steps }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        for epoch in 1..=epochs {
+            if self.epoch(epoch, on_event)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        on_event: &mut OnEvent<'_>,
+    ) -> Result<ControlFlow<()>, TrainError> {
+        let mut losses = 0.0;
+        for _ in 0..self.sampler.steps_per_epoch() {
+            let (loss, learning_rate) = self.take_step()?;
+            losses += f64::from(loss);
+            let (step, steps) = (self.step, self.steps());
+            let voxels_per_second = self.voxels_per_second();
+            let event = Event::Step { step, steps, loss, learning_rate, voxels_per_second };
+            if on_event(&event).is_break() && step < steps {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a number of steps")]
+        let loss = losses / self.sampler.steps_per_epoch() as f64;
+        self.end_epoch(epoch, loss, on_event)
+    }
+
+    /// One optimiser step; its loss and learning rate.
+    fn take_step(&mut self) -> Result<(f32, f64), TrainError> {
+        let config = self.config;
+        let rate = config.schedule.rate(
+            config.learning_rate,
+            self.step,
+            self.steps(),
+            self.sampler.steps_per_epoch(),
+        );
+        let patches = self.sampler.batch(self.step)?;
+        let device = self.device.clone().autodiff();
+        let stack = |part: fn(&Patch<S>) -> ArrayView<'_, f32, S::ChannelDim>| -> Tensor<5> {
+            tensor::batch::<S>(&patches.iter().map(part).collect::<Vec<_>>(), &device)
+        };
+        let logits = self.network.forward(stack(|patch| patch.raw.view()));
+        let (target, counted) = (stack(|patch| patch.target.view()), stack(|p| p.counted.view()));
+        let loss = config.loss.forward(logits, target, counted);
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        let loss = loss.into_scalar::<f32>();
+        self.step += 1;
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step: self.step, loss, learning_rate: rate });
+        }
+        self.network = self.optimiser.step(rate, self.network.clone(), gradients);
+        Ok((loss, rate))
+    }
+
+    fn end_epoch(
+        &mut self,
+        epoch: usize,
+        loss: f64,
+        on_event: &mut OnEvent<'_>,
+    ) -> Result<ControlFlow<()>, TrainError> {
+        let config = self.config;
+        let due = epoch % config.validate_every == 0 || epoch == config.epochs;
+        let mut model = self.model();
+        let mut scored = ControlFlow::Continue(());
+        let validation_dice = match due {
+            true => {
+                let scores = validate(&model, self.data.validation(), on_event)?;
+                scored = scores.1;
+                scores.0
+            }
+            false => None,
+        };
+        let best = validation_dice
+            .is_some_and(|dice| self.best.as_ref().is_none_or(|(best, _)| dice > *best));
+        model = with_dice(model, validation_dice);
+        let report = EpochReport {
+            epoch,
+            epochs: config.epochs,
+            step: self.step,
+            learning_rate: self.rate_of_last_step(),
+            loss,
+            validation_dice,
+            best,
+            seconds: self.began.elapsed().as_secs_f64(),
+        };
+        self.history.push(report);
+        if let (true, Some(dice)) = (best, validation_dice) {
+            self.save(Checkpoint::Best, &model, on_event)?;
+            self.best = Some((dice, model.clone()));
+        }
+        if due {
+            self.save(Checkpoint::Last, &model, on_event)?;
+        }
+        let told = self
+            .history
+            .last()
+            .map_or(ControlFlow::Continue(()), |report| on_event(&Event::Epoch(report)));
+        let stop = (scored.is_break() || told.is_break()) && epoch < config.epochs;
+        Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn rate_of_last_step(&self) -> f64 {
+        let config = self.config;
+        let step = self.step.saturating_sub(1);
+        let per_epoch = self.sampler.steps_per_epoch();
+        config.schedule.rate(config.learning_rate, step, self.steps(), per_epoch)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a rate for people to read")]
+    fn voxels_per_second(&self) -> f64 {
+        let patch = S::voxels(self.config.patch).unwrap_or(0) * self.config.batch;
+        (patch * self.step) as f64 / self.began.elapsed().as_secs_f64()
+    }
+
+    /// The network as it is now.
+    fn model(&self) -> Model<S> {
+        let mut card = self.card.clone();
+        card.provenance.steps = self.earlier_steps + u64::try_from(self.step).unwrap_or(u64::MAX);
+        Model::from_parts(self.network.valid(), card, &self.device)
+    }
+
+    fn save(
+        &self,
+        which: Checkpoint,
+        model: &Model<S>,
+        on_event: &mut OnEvent<'_>,
+    ) -> Result<(), TrainError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path: PathBuf = match which {
+            Checkpoint::Best => folder.save_best(model)?,
+            Checkpoint::Last => folder.save_last(model, &self.history)?,
+        };
+        // Stopping is for steps and epochs; a file that was written is only told.
+        let _ = on_event(&Event::Saved { path: &path });
+        Ok(())
+    }
+
+    fn finish(self, stopped: bool, on_event: &mut OnEvent<'_>) -> Result<Run<S>, TrainError> {
+        let last = self.model();
+        if stopped {
+            self.save(Checkpoint::Last, &last, on_event)?;
+        }
+        if self.best.is_none() {
+            self.save(Checkpoint::Best, &last, on_event)?;
+        }
+        let model = self.best.map_or_else(|| last.clone(), |(_, model)| model);
+        Ok(Run { model, last, history: self.history, stopped })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Checkpoint {
+    Best,
+    Last,
+}
+
+/// What the trained model will say about itself.
+fn card<S: Space>(
+    start: &Model<S>,
+    data: &TrainingData<S>,
+    config: &TrainConfig<S>,
+) -> ModelCard<S> {
+    let before = start.card();
+    let parent =
+        (before.provenance != Provenance::default()).then(|| Box::new(before.provenance.clone()));
+    ModelCard {
+        patch: config.patch,
+        voxel_size: data.voxel_size(),
+        provenance: Provenance {
+            made_by: concat!("segmenter ", env!("CARGO_PKG_VERSION")).to_owned(),
+            images: data.train().iter().map(|sample| sample.name().to_owned()).collect(),
+            steps: 0,
+            validation_dice: None,
+            parent,
+        },
+        ..before.clone()
+    }
+}
+
+fn with_dice<S: Space>(model: Model<S>, dice: Option<f64>) -> Model<S> {
+    let mut card = model.card().clone();
+    card.provenance.validation_dice = dice;
+    Model::from_parts(model.network().clone(), card, model.device())
+}
+
+/// The mean Dice over whole images, and whether the callback wants to go on.
+fn validate<S: Space>(
+    model: &Model<S>,
+    samples: &[Sample<S>],
+    on_event: &mut OnEvent<'_>,
+) -> Result<(Option<f64>, ControlFlow<()>), TrainError> {
+    let mut sum = 0.0;
+    let mut flow = ControlFlow::Continue(());
+    for sample in samples {
+        let dice = score(model, sample)?;
+        sum += dice;
+        if on_event(&Event::Scored { name: sample.name(), dice }).is_break() {
+            flow = ControlFlow::Break(());
+        }
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a number of images")]
+    let mean = (!samples.is_empty()).then(|| sum / samples.len() as f64);
+    Ok((mean, flow))
+}
+
+/// The Dice of one image, over its counted voxels, averaged over the structures.
+fn score<S: Space>(model: &Model<S>, sample: &Sample<S>) -> Result<f64, TrainError> {
+    let failed = |source| TrainError::Validation { name: sample.name().to_owned(), source };
+    let logits = predict(model, sample.raw(), &Tiling::of(model), |_| ControlFlow::Continue(()))
+        .map_err(failed)?;
+    let whole = Window::whole(sample.extent());
+    let read = |source| DataError::Read { name: sample.name().to_owned(), source };
+    let target = sample.target().read(&whole).map_err(read)?;
+    let counted = sample.counted().map(|counted| counted.read(&whole)).transpose().map_err(read)?;
+    let counted =
+        counted.map(|counted| Mask::<S>::new(counted.index_axis_move(ndarray::Axis(0), 0)));
+    let mut sum = 0.0;
+    for structure in 0..logits.channels() {
+        let found = logits.mask(structure, model.card().threshold);
+        let truth = Mask::new(target.index_axis(ndarray::Axis(0), structure).to_owned());
+        sum += Overlap::of(&found, &truth, counted.as_ref()).map_or(0.0, |overlap| overlap.dice());
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a number of structures")]
+    Ok(sum / logits.channels() as f64)
+}
