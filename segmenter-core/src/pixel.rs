@@ -20,6 +20,9 @@ pub trait Pixel:
 
     /// Appends the value's little-endian bytes.
     fn extend_le_bytes(self, bytes: &mut Vec<u8>);
+
+    /// The value of these little-endian bytes, or `None` if they are too many or too few.
+    fn from_le_slice(bytes: &[u8]) -> Option<Self>;
 }
 
 /// The number type of a pixel, known at run time.
@@ -86,6 +89,10 @@ macro_rules! pixel {
 
             fn extend_le_bytes(self, bytes: &mut Vec<u8>) {
                 bytes.extend_from_slice(&self.to_le_bytes());
+            }
+
+            fn from_le_slice(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self::from_le_bytes)
             }
         }
     )*};

@@ -1,5 +1,28 @@
 //! Opening and saving images, and writing files that appear whole or not at all.
+//!
+//! [`probe`] tells what a file holds. [`Stack::open`](crate::Stack::open),
+//! [`Labels::open`](crate::Labels::open) and [`Mask::open`](crate::Mask::open) open what the type
+//! says and refuse everything else; [`OpenOptions`] chooses and converts; [`AnyStack`] takes what
+//! there is. Each of the grids has a `save`, and [`SaveOptions`] says how.
+//!
+//! A reader here never guesses in silence: a file that is damaged, holds several images, continues
+//! in another file, or is a time series, is an [`OpenError`] that names the file and the way out.
 
+mod any;
+mod error;
+mod fault;
+mod info;
+mod layout;
+mod options;
+mod png;
+mod reader;
+mod save;
+mod tiff;
 mod whole;
 
+pub use any::{AnyPixels, AnyStack};
+pub use error::OpenError;
+pub use info::{Axes, ImageInfo, probe};
+pub use options::OpenOptions;
+pub use save::{Compression, SaveOptions};
 pub use whole::{Existing, SaveError, write_whole};
