@@ -13,12 +13,14 @@ mod error;
 mod fault;
 mod info;
 mod layout;
+pub mod npy;
 mod options;
 mod png;
 mod reader;
 mod save;
 mod tiff;
 mod whole;
+pub mod zip;
 
 pub use any::{AnyPixels, AnyStack};
 pub use error::OpenError;

@@ -289,8 +289,9 @@ fn parse_entry(fields: &mut Fields<'_>) -> Result<(String, Entry), ZipError> {
     let name = fields.take(name.into())?;
     let mut wide = Fields(extra_64_bit(fields.take(extra.into())?)?);
     fields.skip(comment.into())?;
-    let name = String::from_utf8(name.to_vec())
-        .map_err(|error| ZipError::Name { name: String::from_utf8_lossy(error.as_bytes()).into() })?;
+    let name = String::from_utf8(name.to_vec()).map_err(|error| ZipError::Name {
+        name: String::from_utf8_lossy(error.as_bytes()).into(),
+    })?;
     // In the order that the format prescribes for the 64-bit values.
     let unpacked = wide.widen(unpacked)?;
     let packed = wide.widen(packed)?;
