@@ -6,7 +6,7 @@ use ndarray::Array;
 
 use super::{
     Axes, ImageInfo, OpenError,
-    reader::{Convert, Reader, same, to_f32},
+    reader::{Convert, Reader, same, to_f32, to_inside},
 };
 use crate::{Labels, Mask, Pixel, PixelType, Space, Stack};
 
@@ -143,9 +143,9 @@ impl OpenOptions {
     /// was chosen.
     pub fn open_mask<S: Space>(&self, path: impl AsRef<Path>) -> Result<Mask<S>, OpenError> {
         let reader = self.single_channel(path.as_ref())?;
-        let convert = to_f32(reader.layout().pixel);
-        let values = self.stack::<S, f32>(reader, convert)?;
-        let inside = values.channel(0).mapv(|value| value > 0.0);
+        let convert = to_inside(reader.layout().pixel);
+        let values = self.stack::<S, u8>(reader, convert)?;
+        let inside = values.channel(0).mapv(|value| value != 0);
         Ok(Mask::new(inside).with_voxel_size(values.voxel_size()))
     }
 

@@ -30,6 +30,7 @@ impl Png {
         if let Some(asked) = scene.filter(|&asked| asked > 0) {
             return Err(Fault::Scene { asked, scenes: 1 });
         }
+        let file_length = file.metadata()?.len();
         refuse_palette(&mut file)?;
         let mut limits = Limits::no_limits();
         limits.max_alloc = Some(limit);
@@ -45,6 +46,7 @@ impl Png {
             spacing: [None; 3],
             channel_names: vec![None; channels],
         };
+        refuse_lie(&layout, file_length)?;
         Ok(Self { decoder: Some(Box::new(decoder)), layout })
     }
 
@@ -86,6 +88,19 @@ fn refuse_palette(file: &mut File) -> Result<(), Fault> {
         return Err(Fault::unsupported(
             "the pixels are indices into a palette; save it as gray values",
         ));
+    }
+    Ok(())
+}
+
+/// Deflate makes 1032 bytes of one at most (RFC 1951), and a byte of a PNG is 8 pixels at most: a
+/// size beyond that is refused before memory is taken for it.
+fn refuse_lie(layout: &Layout, file_length: u64) -> Result<(), Fault> {
+    let pixels = u64::try_from(layout.plane()?).unwrap_or(u64::MAX);
+    if pixels / (1032 * 8) > file_length {
+        let [_, rows, columns] = layout.extent;
+        return Err(Fault::malformed(format!(
+            "{file_length} bytes can't hold {columns} x {rows} pixels"
+        )));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     OpenError,
     fault::{Fault, guarded},
-    layout::Layout,
+    layout::{Layout, too_large},
     png::Png,
     tiff::Tiff,
 };
@@ -60,8 +60,7 @@ impl Reader {
         }
     }
 
-    /// Decodes these channels into `[c, z, y, x]`, each value through `convert`, which is also told
-    /// how many values came before it in its plane, and which plane that is.
+    /// Decodes these channels into `[c, z, y, x]`, plane by plane through `convert`.
     pub(super) fn decode<T: Default + Clone>(
         &mut self,
         channels: &[usize],
@@ -83,12 +82,11 @@ impl Reader {
         let slices = layout.extent[0];
         let length = layout.pixels_within(channels.len(), size_of::<T>(), limit)?;
         let mut pixels = Vec::new();
-        pixels.try_reserve_exact(length).map_err(|_| super::layout::too_large(limit))?;
+        pixels.try_reserve_exact(length).map_err(|_| too_large(limit))?;
         pixels.resize(length, T::default());
         let take = |channel: usize, slice: usize, bytes: &[u8]| {
-            for position in channels.iter().enumerate().filter(|&(_, &c)| c == channel) {
-                let start = (position.0 * slices + slice) * plane;
-                convert(bytes, &mut pixels[start..][..plane]);
+            if let Some(place) = channels.iter().position(|&wanted| wanted == channel) {
+                convert(bytes, &mut pixels[(place * slices + slice) * plane..][..plane]);
             }
             Ok(())
         };
@@ -118,6 +116,22 @@ pub(super) fn to_f32(pixel: PixelType) -> Convert<f32> {
         PixelType::U32 => |bytes, pixels| convert(bytes, pixels, u32::to_f32),
         PixelType::F32 => |bytes, pixels| convert(bytes, pixels, f32::to_f32),
     }
+}
+
+/// Takes values of any type as 1 where they are above 0, and as 0 elsewhere.
+pub(super) fn to_inside(pixel: PixelType) -> Convert<u8> {
+    match pixel {
+        PixelType::U8 => inside::<u8>,
+        PixelType::I8 => inside::<i8>,
+        PixelType::U16 => inside::<u16>,
+        PixelType::I16 => inside::<i16>,
+        PixelType::U32 => inside::<u32>,
+        PixelType::F32 => inside::<f32>,
+    }
+}
+
+fn inside<T: Pixel>(bytes: &[u8], pixels: &mut [u8]) {
+    convert::<T, u8>(bytes, pixels, |value| u8::from(value > T::default()));
 }
 
 fn convert<P: Pixel, T>(bytes: &[u8], pixels: &mut [T], f: impl Fn(P) -> T) {

@@ -39,6 +39,22 @@ impl Compression {
         })
     }
 
+    /// No more bytes than this come out of one byte. A size beyond that is a lie, and is refused
+    /// before memory is taken for it.
+    pub(super) fn most_expansion(self) -> u64 {
+        match self {
+            Self::None => 1,
+            // A run of 128 from two bytes.
+            Self::PackBits => 64,
+            // 4096 bytes from a code of 9 bits.
+            Self::Lzw => 4096,
+            // 258 bytes from two bits: RFC 1951.
+            Self::Deflate => 1032,
+            // A block of 128 KiB from four bytes: RFC 8878, section 3.1.1.2.
+            Self::Zstd => 1 << 15,
+        }
+    }
+
     /// Unpacks exactly so many bytes; more are ignored, as a last strip may be padded.
     pub(super) fn unpack(self, packed: Vec<u8>, length: usize) -> Result<Vec<u8>, Fault> {
         let mut bytes = match self {
@@ -90,10 +106,6 @@ fn take(decoder: impl Read, length: usize) -> Result<Vec<u8>, Fault> {
 
 /// The end code may be missing, as some writers leave it out once all pixels are there.
 fn unpack_lzw(packed: &[u8], length: usize) -> Result<Vec<u8>, Fault> {
-    // A code has 9 bits at least and stands for 4096 bytes at most.
-    if length / 4096 > packed.len() {
-        return Err(short(0, length));
-    }
     let mut bytes = vec![0; length];
     let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(BitOrder::Msb, 8);
     let (mut read, mut written) = (0, 0);

@@ -131,7 +131,8 @@ impl Page {
         Some(page)
     }
 
-    /// Checks that all strips and tiles lie within the file, before memory is taken for them.
+    /// Checks that all strips and tiles lie within the file and can hold the pixels, before memory is
+    /// taken for them.
     pub(super) fn check_within(&self, file_length: u64) -> Result<(), Fault> {
         let ends = self.offsets.iter().zip(&self.lengths);
         let end = ends.map(|(&offset, &length)| offset.saturating_add(length)).max().unwrap_or(0);
@@ -140,7 +141,22 @@ impl Page {
                 "pixels reach up to byte {end}, but the file has {file_length} bytes"
             )));
         }
+        let packed = self.lengths.iter().fold(0_u64, |sum, &length| sum.saturating_add(length));
+        let most = packed.saturating_mul(self.compression.most_expansion());
+        if self.bytes().is_some_and(|bytes| u64::try_from(bytes).is_ok_and(|bytes| bytes > most)) {
+            return Err(Fault::malformed(format!(
+                "{packed} bytes can't hold {} x {} pixels",
+                self.columns, self.rows
+            )));
+        }
         Ok(())
+    }
+
+    /// Number of bytes of all pixels, where that fits the machine.
+    fn bytes(&self) -> Option<usize> {
+        [self.rows, self.columns, self.samples]
+            .into_iter()
+            .try_fold(self.pixel.bytes(), usize::checked_mul)
     }
 
     /// Number of strips or tiles, down and across.
