@@ -3,6 +3,8 @@
 //! `fixtures/images/make_fixtures.py` made the files with tifffile and pillow; there and here, a
 //! pixel's value tells its position.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
