@@ -161,7 +161,7 @@ pub(super) struct Picture<'a> {
 
 impl<'a> Picture<'a> {
     /// An image of one channel, each value of which is stored through `convert`.
-    fn new<S: Space, D: Dimension, V: Copy, T: Pixel>(
+    pub(super) fn new<S: Space, D: Dimension, V: Copy, T: Pixel>(
         values: &'a ArrayView<'_, V, D>,
         extent: S::Extent,
         voxel_size: Option<VoxelSize<S>>,

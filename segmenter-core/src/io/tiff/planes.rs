@@ -160,3 +160,80 @@ fn check_size(image: &Image, series: &Series, pages: &[Option<Page>]) -> Result<
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{super::fault::Fault, ome},
+        *,
+    };
+
+    /// The pages of an image of two channels and three slices, channel by channel.
+    fn pages(order: &str, blocks: &str) -> Result<Vec<usize>, Fault> {
+        let image = format!(
+            r#"<Image><Pixels DimensionOrder="{order}" SizeX="4" SizeY="3" SizeZ="3" SizeC="2"
+            SizeT="1">{blocks}</Pixels></Image>"#
+        );
+        read(&format!("<OME>{image}</OME>"), None)
+    }
+
+    fn read(xml: &str, scene: Option<usize>) -> Result<Vec<usize>, Fault> {
+        let ome = ome::parse(xml)?;
+        Ok(series(&ome, scene, Path::new("folder/this.ome.tif"), &[])?.pages)
+    }
+
+    #[test]
+    fn pages_follow_the_order_that_is_named_fastest_axis_first() {
+        for order in ["XYZCT", "XYZTC", "XYTZC"] {
+            assert_eq!(pages(order, "").unwrap(), [0, 1, 2, 3, 4, 5], "{order}");
+        }
+        for order in ["XYCZT", "XYCTZ", "XYTCZ"] {
+            assert_eq!(pages(order, "").unwrap(), [0, 2, 4, 1, 3, 5], "{order}");
+        }
+        assert!(matches!(pages("XYZZT", ""), Err(Fault::Malformed(_))));
+    }
+
+    #[test]
+    fn a_block_counts_on_from_its_first_page_and_plane() {
+        let blocks = r#"<TiffData IFD="3" FirstC="0" PlaneCount="3"/>
+            <TiffData IFD="0" FirstC="1" PlaneCount="3"/>"#;
+        assert_eq!(pages("XYZCT", blocks).unwrap(), [3, 4, 5, 0, 1, 2]);
+        assert_eq!(pages("XYZCT", "<TiffData/>").unwrap(), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn planes_without_a_page_are_counted() {
+        let Err(Fault::Malformed(reason)) = pages("XYZCT", r#"<TiffData IFD="0" PlaneCount="4"/>"#)
+        else {
+            panic!("two planes have no page");
+        };
+        assert_eq!(reason, "the OME-XML does not say where 2 planes are");
+        let beyond = pages("XYZCT", r#"<TiffData IFD="0" FirstZ="3"/>"#);
+        assert!(matches!(beyond, Err(Fault::Malformed(_))));
+    }
+
+    #[test]
+    fn a_later_scene_begins_where_the_earlier_ones_end() {
+        let image = r#"<Image><Pixels DimensionOrder="XYZCT" SizeX="4" SizeY="3" SizeZ="2" SizeC="1"
+            SizeT="1"/></Image>"#;
+        let xml = format!("<OME>{image}{image}</OME>");
+        assert_eq!(read(&xml, Some(1)).unwrap(), [2, 3]);
+        assert!(matches!(read(&xml, None), Err(Fault::ManyScenes(2))));
+    }
+
+    #[test]
+    fn pages_in_another_file_are_told_and_not_followed() {
+        let elsewhere =
+            |name| format!(r#"<TiffData><UUID FileName="{name}">urn:uuid:2</UUID></TiffData>"#);
+        assert!(pages("XYZCT", &elsewhere("this.ome.tif")).is_ok());
+        let Err(Fault::OtherFile(other)) = pages("XYZCT", &elsewhere("next.ome.tif")) else {
+            panic!("another file was taken for this one");
+        };
+        assert_eq!(other, "next.ome.tif");
+        let companion = r#"<OME><BinaryOnly MetadataFile="set.companion.ome" UUID="a"/></OME>"#;
+        let Err(Fault::OtherFile(other)) = read(companion, None) else {
+            panic!("the metadata are in another file");
+        };
+        assert_eq!(other, "set.companion.ome");
+    }
+}

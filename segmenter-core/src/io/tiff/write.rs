@@ -257,3 +257,42 @@ fn escaped(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, array};
+
+    use super::*;
+    use crate::{Stack3, Zyx, io::write_whole};
+
+    #[test]
+    fn offsets_of_64_bits_are_taken_only_where_they_may_be_needed() {
+        let pixels = Array3::<u8>::zeros((2, 3, 4));
+        let view = pixels.view();
+        let mut picture = Picture::new::<Zyx, _, _, _>(&view, [2, 3, 4], None, |value: u8| value);
+        assert!(!is_big(&picture));
+        picture.extent = [2, 45_000, 45_000];
+        assert!(!is_big(&picture), "3.77 GiB");
+        picture.extent = [2, 46_341, 46_341];
+        assert!(is_big(&picture), "4 GiB less 60 kB, and tags");
+        picture.extent = [usize::MAX; 3];
+        assert!(is_big(&picture));
+    }
+
+    #[test]
+    fn a_bigtiff_is_read_back() {
+        let stack = Stack3::new(array![[[1_u16, 2], [3, 4]], [[5, 6], [7, 65_535]]]);
+        let view = stack.view();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("big.tif");
+        let mut picture =
+            Picture::new::<Zyx, _, _, _>(&view, stack.extent(), None, |value: u16| value);
+        write_whole(&path, crate::io::Existing::Refuse, |file| {
+            let encoder = TiffEncoder::<_, TiffKindBig>::new_generic(file);
+            pages(&mut picture, Compression::Deflate, encoder).map_err(io::Error::other)
+        })
+        .unwrap();
+        assert!(std::fs::read(&path).unwrap()[2..4].contains(&43), "the version is not 42");
+        assert_eq!(Stack3::open(&path).unwrap(), stack);
+    }
+}
