@@ -432,7 +432,7 @@ fn check_round_trip<S: Space, T: Pixel>(stack: &Stack<S, T>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn what_is_written_is_read_unchanged(
