@@ -70,7 +70,7 @@ pub enum PickleError {
     Recursive,
     /// It asks for more than the [`Limits`](super::Limits).
     #[error(
-        "the pickle exceeds the limit for its {of}, {limit}{}; raise it if the file is trusted",
+        "the pickle exceeds the limit for its {of}, {limit}{}; see `pickle::Limits`",
         .found.map_or_else(String::new, |found| format!(" (it is {found})"))
     )]
     Limit {

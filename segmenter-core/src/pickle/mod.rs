@@ -31,6 +31,7 @@ mod cursor;
 mod error;
 mod graph;
 mod machine;
+mod op;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -64,7 +65,7 @@ pub enum Unknown {
 pub struct Limits {
     /// Length of the pickle in bytes; 256 MiB by default.
     pub input: usize,
-    /// Memory of the values in bytes, estimated from above; 1 GiB by default. A value that is used
+    /// Memory of the values in bytes, roughly; 1 GiB by default. A value that is used
     /// in several places counts once for each, so this also limits what a copy of it would take.
     pub memory: usize,
     /// How deep values may be nested; 100 by default.

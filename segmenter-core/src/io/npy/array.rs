@@ -62,7 +62,7 @@ fn parse_f32(bytes: &[u8], path: &Path) -> Result<ArrayD<f32>, NpyError> {
         expected: "booleans, integers, float32 or float64 in little-endian order",
     })?;
     let shape = IxDyn(&header.shape).set_f(header.fortran_order);
-    // A count that overflows would be an array's business, were the shape not a file's.
+    // Counted with checks, because a damaged shape may overflow.
     let filled = values.filter(|values| header.count() == Some(values.len()));
     filled.and_then(|values| ArrayD::from_shape_vec(shape, values).ok()).ok_or_else(|| {
         NpyError::Length {

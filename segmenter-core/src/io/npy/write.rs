@@ -71,11 +71,12 @@ struct Pickler {
     memo: u32,
 }
 
-/// Places in the memo, which is filled in the same order in every file.
+/// Places in the memo, of which the first are the same in every file.
 const RECONSTRUCT: u8 = 0;
 const NDARRAY: u8 = 1;
 const LETTER_B: u8 = 3;
 const DTYPE: u8 = 7;
+const FLOAT64: u8 = 20;
 
 impl Pickler {
     /// The calls of `ndarray.__reduce__` for the array of all polygons.
@@ -90,7 +91,7 @@ impl Pickler {
         self.emit(b"(K\x01");
         self.shape(shape)?;
         self.kept(b"cnumpy\ndtype\n");
-        self.dtype("O8", "|", 63);
+        self.dtype(b"O8", b'|', 63);
         self.emit(b"\x89");
         self.kept(b"]");
         if shape.len() == 1 {
@@ -117,53 +118,54 @@ impl Pickler {
 
     /// One array a polygon. They share the type, which is written with the first.
     fn arrays(&mut self, polygons: &[Vec<[f64; 2]>]) -> Option<()> {
-        let mut float64 = None;
-        for batch in polygons.chunks(BATCH) {
+        for (number, batch) in polygons.chunks(BATCH).enumerate() {
             self.emit(b"(");
-            for points in batch {
-                self.emit(&[b'h', RECONSTRUCT, b'h', NDARRAY]);
-                self.kept(b"K\x00\x85");
-                self.emit(&[b'h', LETTER_B]);
-                self.kept(b"\x87");
-                self.kept(b"R");
-                self.emit(b"(K\x01");
-                self.shape(&[points.len(), 2])?;
-                match float64 {
-                    Some(place) => self.recall(place),
-                    None => float64 = Some(self.float64()),
-                }
-                self.emit(b"\x89");
-                self.points(points)?;
-                self.kept(b"t");
-                self.emit(b"b");
+            for (index, points) in batch.iter().enumerate() {
+                self.points(points, number == 0 && index == 0)?;
             }
             self.emit(b"e");
         }
         Some(())
     }
 
-    /// The type `float64`; where it is in the memo.
-    fn float64(&mut self) -> u32 {
-        self.emit(&[b'h', DTYPE]);
-        self.dtype("f8", "<", 0)
+    /// The calls of `ndarray.__reduce__` for one polygon.
+    fn points(&mut self, points: &[[f64; 2]], first: bool) -> Option<()> {
+        self.emit(&[b'h', RECONSTRUCT, b'h', NDARRAY]);
+        self.kept(b"K\x00\x85");
+        self.emit(&[b'h', LETTER_B]);
+        self.kept(b"\x87");
+        self.kept(b"R");
+        self.emit(b"(K\x01");
+        self.shape(&[points.len(), 2])?;
+        if first {
+            self.emit(&[b'h', DTYPE]);
+            self.dtype(b"f8", b'<', 0);
+        } else {
+            self.emit(&[b'h', FLOAT64]);
+        }
+        self.emit(b"\x89");
+        self.data(points)?;
+        self.kept(b"t");
+        self.emit(b"b");
+        Some(())
     }
 
-    /// The call and state of `dtype.__reduce__`, after the class; where its result is in the memo.
-    fn dtype(&mut self, name: &str, byte_order: &str, flags: u8) -> u32 {
-        self.text(name);
+    /// The call and state of `dtype.__reduce__`, after the class.
+    fn dtype(&mut self, name: &[u8; 2], byte_order: u8, flags: u8) {
+        self.emit(b"X\x02\x00\x00\x00");
+        self.kept(name);
         self.emit(b"\x89\x88");
         self.kept(b"\x87");
-        let place = self.kept(b"R");
-        self.emit(b"(K\x03");
-        self.text(byte_order);
+        self.kept(b"R");
+        self.emit(b"(K\x03X\x01\x00\x00\x00");
+        self.kept(&[byte_order]);
         self.emit(b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff");
         self.emit(&[b'K', flags]);
         self.kept(b"t");
         self.emit(b"b");
-        place
     }
 
-    fn points(&mut self, points: &[[f64; 2]]) -> Option<()> {
+    fn data(&mut self, points: &[[f64; 2]]) -> Option<()> {
         let bytes: Vec<u8> = points.iter().flatten().flat_map(|n| n.to_le_bytes()).collect();
         match u8::try_from(bytes.len()) {
             Ok(short) => self.emit(&[b'C', short]),
@@ -206,42 +208,21 @@ impl Pickler {
         Some(())
     }
 
-    /// A string of fewer than 256 bytes.
-    fn text(&mut self, text: &str) {
-        self.emit(b"X");
-        self.emit(&[u8::try_from(text.len()).unwrap_or(u8::MAX), 0, 0, 0]);
-        self.kept(text.as_bytes());
-    }
-
     fn emit(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Writes the end of a value and keeps the value; where it is in the memo.
-    fn kept(&mut self, bytes: &[u8]) -> u32 {
-        let place = self.memo;
+    /// Writes the end of a value, and keeps the value in the memo.
+    fn kept(&mut self, bytes: &[u8]) {
         self.emit(bytes);
-        match u8::try_from(place) {
-            Ok(short) => self.emit(&[b'q', short]),
+        match u8::try_from(self.memo) {
+            Ok(place) => self.emit(&[b'q', place]),
             Err(_) => {
                 self.emit(b"r");
-                self.emit(&place.to_le_bytes());
+                self.emit(&self.memo.to_le_bytes());
             }
         }
         self.memo += 1;
-        place
-    }
-
-    fn recall(&mut self, place: u32) {
-        // The one value that is recalled by this is kept early, so that a byte is enough; were it
-        // not, this would still be right.
-        match u8::try_from(place) {
-            Ok(short) => self.emit(&[b'h', short]),
-            Err(_) => {
-                self.emit(b"j");
-                self.emit(&place.to_le_bytes());
-            }
-        }
     }
 }
 
