@@ -27,16 +27,20 @@
 //! # Ok::<(), segmenter_core::ExtentMismatch>(())
 //! ```
 
+mod edit;
 mod error;
 mod grid;
 pub mod io;
 pub mod metrics;
 pub mod pickle;
 mod pixel;
+mod rasterise;
+mod region;
 mod sample;
 mod source;
 mod space;
 mod stack;
+pub mod threshold;
 mod voxel;
 mod window;
 
@@ -45,6 +49,7 @@ pub use grid::{
     Labels, Labels2, Labels3, Mask, Mask2, Mask3, Probability, Probability2, Probability3,
 };
 pub use pixel::{Pixel, PixelType};
+pub use region::{InvalidRegion, Region};
 pub use sample::{Sample, SampleError};
 pub use source::{ReadError, Source};
 pub use space::{Space, Yx, Zyx};

@@ -1,0 +1,253 @@
+use std::{collections::BTreeMap, path::Path};
+
+use expect_test::{Expect, expect};
+use ndarray::Array2;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Mask2, Yx, Zyx};
+
+/// What scikit-image's `polygon2mask` makes of the same points; see `make_fixtures.py` beside it.
+const SCIKIT_IMAGE: &str = include_str!("../../tests/fixtures/regions/polygon2mask.txt");
+
+/// One line of the file: the extent, the points as (x, y), and the mask.
+fn parse(line: &str) -> ([usize; 2], Vec<(f64, f64)>, Mask2) {
+    let [extent, points, mask] = line.split('|').collect::<Vec<_>>().try_into().unwrap();
+    let pair =
+        |text: &str, at: char| text.split_once(at).map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let (height, width) = pair(extent, ' ').unwrap();
+    let extent = [height.parse().unwrap(), width.parse().unwrap()];
+    let points = points.split(' ').map(|point| pair(point, ',').unwrap());
+    let points = points.map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).collect();
+    let bit = |at: usize| {
+        let byte = u8::from_str_radix(&mask[at / 8 * 2..at / 8 * 2 + 2], 16).unwrap();
+        byte >> (7 - at % 8) & 1 == 1
+    };
+    let mask = Array2::from_shape_fn(extent, |(y, x)| bit(y * extent[1] + x));
+    (extent, points, Mask2::new(mask))
+}
+
+fn draw(mask: &Mask2) -> String {
+    let mut picture = String::new();
+    for row in mask.view().rows() {
+        picture.extend(row.iter().map(|&inside| if inside { '#' } else { '.' }));
+        picture.push('\n');
+    }
+    picture
+}
+
+#[test]
+fn three_hundred_polygons_are_filled_as_scikit_image_fills_them() {
+    let mut polygons = 0;
+    for line in SCIKIT_IMAGE.lines() {
+        let (extent, points, expected) = parse(line);
+        let found = Region::polygon(points).unwrap().rasterise::<Yx>(extent);
+        assert_eq!(draw(&found), draw(&expected), "{line}");
+        polygons += 1;
+    }
+    assert_eq!(polygons, 300);
+}
+
+/// Seven polygons and masks computed for CytoDL with scikit-image, points as (row, column).
+#[test]
+fn polygons_are_filled_as_cytodl_fills_them() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let path = shared.join("reference/cytodl/fixtures/polygon2mask_10x10.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return println!("skipped: there is no {}", path.display());
+    };
+    let fixtures: Fixtures = serde_json::from_str(&text).unwrap();
+    assert_eq!(fixtures.polys.len(), 7);
+    for (name, points) in &fixtures.polys {
+        let region = Region::polygon(points.iter().map(|&[row, column]| (column, row))).unwrap();
+        let found = region.rasterise::<Yx>([10, 10]);
+        let expected = fixtures.masks[name].concat().into_iter().map(|pixel| pixel == 1);
+        assert!(found.view().iter().copied().eq(expected), "{name}\n{}", draw(&found));
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Fixtures {
+    polys: BTreeMap<String, Vec<[f64; 2]>>,
+    masks: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+fn check(points: &[(f64, f64)], expected: &Expect) {
+    let region = Region::polygon(points.iter().copied()).unwrap();
+    expected.assert_eq(&draw(&region.rasterise([6, 8])));
+}
+
+#[test]
+fn a_line_marks_only_its_end_pixels() {
+    check(
+        &[(1.0, 1.0), (5.0, 3.0)],
+        &expect![[r#"
+        ........
+        .#......
+        ........
+        .....#..
+        ........
+        ........
+    "#]],
+    );
+}
+
+#[test]
+fn a_boundary_through_pixel_centres_is_inside() {
+    check(
+        &[(1.0, 1.0), (5.0, 1.0), (5.0, 4.0), (1.0, 4.0)],
+        &expect![[r#"
+        ........
+        .#####..
+        .#####..
+        .#####..
+        .#####..
+        ........
+    "#]],
+    );
+}
+
+#[test]
+fn a_boundary_between_pixel_centres_leaves_them_out() {
+    check(
+        &[(1.5, 1.5), (5.4, 1.5), (5.4, 4.4), (1.5, 4.4)],
+        &expect![[r#"
+        ........
+        ........
+        ..####..
+        ..####..
+        ..####..
+        ........
+    "#]],
+    );
+}
+
+#[test]
+fn what_a_boundary_goes_around_twice_is_outside() {
+    check(
+        &[(0., 0.), (7., 0.), (7., 5.), (1., 5.), (1., 1.), (5., 1.), (5., 4.), (0., 4.)],
+        &expect![[r#"
+            ########
+            ########
+            ##...###
+            ##...###
+            ########
+            .#######
+        "#]],
+    );
+}
+
+#[test]
+fn a_hole_takes_its_boundary_with_it() {
+    let region = Region::polygon([(0.0, 0.0), (7.0, 0.0), (7.0, 5.0), (0.0, 5.0)])
+        .unwrap()
+        .with_hole([(2.0, 1.0), (5.0, 1.0), (5.0, 4.0)])
+        .unwrap();
+    expect![[r#"
+        ########
+        ##....##
+        ###...##
+        ####..##
+        #####.##
+        ########
+    "#]]
+    .assert_eq(&draw(&region.rasterise([6, 8])));
+}
+
+#[test]
+fn points_far_beyond_the_image_neither_fail_nor_take_long() {
+    let far = [1e3, 1e9, 1e15, 1e30, 1e100];
+    for at in far {
+        let around = Region::polygon([(-at, -at), (at, -at), (at, at), (-at, at)]).unwrap();
+        assert_eq!(around.rasterise::<Yx>([100, 100]).count(), 100 * 100, "around, {at:e}");
+        let beside = Region::polygon([(at, at), (at * 0.5, at), (at * 0.5, at * 0.5)]).unwrap();
+        assert_eq!(beside.rasterise::<Yx>([100, 100]).count(), 0, "beside, {at:e}");
+        let before = Region::polygon([(-at, -at), (-at, -9.0), (-9.0, -at)]).unwrap();
+        assert_eq!(before.rasterise::<Yx>([100, 100]).count(), 0, "before, {at:e}");
+    }
+}
+
+#[test]
+fn numbers_too_small_to_multiply_fill_as_they_do_pixel_by_pixel() {
+    let tiny = f64::from_bits(3);
+    let points = [(-3.0, tiny), (5.0, -tiny), (2.5, 1e-310), (4.0, 3.0)];
+    assert_agrees(&points, [5, 7]);
+}
+
+#[test]
+fn an_extent_without_pixels_has_an_empty_mask() {
+    let region = Region::polygon([(0.0, 0.0), (7.0, 0.0), (7.0, 5.0)]).unwrap();
+    for extent in [[0, 4], [4, 0], [0, 0]] {
+        assert_eq!(region.rasterise::<Yx>(extent).count(), 0);
+    }
+}
+
+/// scikit-image's rule as it is written down: each pixel asks each edge.
+fn inside(points: &[(f64, f64)], x: f64, y: f64) -> bool {
+    let (mut right, mut left) = (false, false);
+    for (at, &(x0, y0)) in points.iter().enumerate() {
+        let (x1, y1) = points[(at + points.len() - 1) % points.len()];
+        let (x0, y0, x1, y1) = (x0 - x, y0 - y, x1 - x, y1 - y);
+        if x0.abs() < VERTEX && y0.abs() < VERTEX {
+            return true;
+        }
+        let crossing = (x0 * y1 - x1 * y0) / (y1 - y0);
+        right ^= (y0 > 0.0) != (y1 > 0.0) && crossing > 0.0;
+        left ^= (y0 < 0.0) != (y1 < 0.0) && crossing < 0.0;
+    }
+    right || left
+}
+
+fn assert_agrees(points: &[(f64, f64)], extent: [usize; 2]) {
+    let expected = Array2::from_shape_fn(extent, |(y, x)| inside(points, x as f64, y as f64));
+    let found = Region::polygon(points.iter().copied()).unwrap().rasterise::<Yx>(extent);
+    assert_eq!(draw(&found), draw(&Mask2::new(expected)), "{points:?}");
+}
+
+/// Coordinates on, near and far off the centres of pixels.
+fn coordinate() -> impl Strategy<Value = f64> {
+    let near = (-3_i32..16).prop_map(f64::from);
+    prop_oneof![
+        4 => near.clone(),
+        2 => near.clone().prop_map(|at| at + 0.5),
+        4 => -3.0..16.0,
+        1 => (near, -3_i32..4).prop_map(|(at, ulps)| at + f64::from(ulps) * 2e-16),
+        1 => -1e12..1e12,
+    ]
+}
+
+proptest! {
+    #[test]
+    fn rows_decide_as_pixels_do(
+        points in prop::collection::vec((coordinate(), coordinate()), 1..9),
+    ) {
+        assert_agrees(&points, [12, 13]);
+    }
+
+    #[test]
+    fn a_window_is_cut_out_of_the_whole(
+        points in prop::collection::vec((coordinate(), coordinate()), 1..9),
+        start in [0_usize..6, 0_usize..6, 0_usize..6],
+        extent in [0_usize..6, 0_usize..6, 0_usize..6],
+    ) {
+        let region = Region::polygon(points).unwrap().through_z(3..=7);
+        let whole = region.rasterise::<Zyx>([12, 12, 12]);
+        let window = Window::<Zyx>::new(start, extent);
+        let found = region.rasterise_window(&window);
+        let whole = whole.view();
+        prop_assert_eq!(found.view(), window.view(&whole));
+    }
+
+    #[test]
+    fn neither_the_first_point_nor_the_direction_matters(
+        mut points in prop::collection::vec((coordinate(), coordinate()), 1..9),
+        turn in 0_usize..8,
+    ) {
+        let expected = Region::polygon(points.clone()).unwrap().rasterise::<Yx>([12, 12]);
+        let turn = turn % points.len();
+        points.rotate_left(turn);
+        points.reverse();
+        let found = Region::polygon(points).unwrap().rasterise::<Yx>([12, 12]);
+        prop_assert_eq!(found, expected);
+    }
+}
