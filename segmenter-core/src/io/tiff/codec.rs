@@ -57,6 +57,13 @@ impl Compression {
 
     /// Unpacks exactly so many bytes; more are ignored, as a last strip may be padded.
     pub(super) fn unpack(self, packed: Vec<u8>, length: usize) -> Result<Vec<u8>, Fault> {
+        let most = u64::try_from(packed.len()).unwrap_or(u64::MAX);
+        let claimed = u64::try_from(length).unwrap_or(u64::MAX);
+        if self != Self::None && claimed / self.most_expansion() > most {
+            return Err(Fault::malformed(format!(
+                "a strip or tile of {most} packed bytes can't hold {length}"
+            )));
+        }
         let mut bytes = match self {
             Self::None => packed,
             Self::Lzw => unpack_lzw(&packed, length)?,
@@ -247,6 +254,14 @@ mod tests {
             panic!("two bytes are not three");
         };
         assert_eq!(reason, "a strip or tile holds 2 bytes, but 3 are needed");
+    }
+
+    #[test]
+    fn a_size_that_no_packing_reaches_is_refused_before_memory_is_taken() {
+        let Err(Fault::Malformed(reason)) = Compression::Lzw.unpack(vec![0x80; 8], 1 << 40) else {
+            panic!("eight bytes are not a terabyte");
+        };
+        assert_eq!(reason, "a strip or tile of 8 packed bytes can't hold 1099511627776");
     }
 
     #[test]
