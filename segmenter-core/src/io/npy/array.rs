@@ -166,6 +166,24 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_values_of_pytorch_are_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../shared/reference/cytodl/fixtures/ref_2d_small.npz");
+        if !path.exists() {
+            println!("skipped: {} is not there", path.display());
+            return;
+        }
+        // As its manifest.json says.
+        let loss = read_npz_f32(&path, "loss").unwrap();
+        assert_eq!(loss.shape(), [0_usize; 0]);
+        approx::assert_abs_diff_eq!(loss.sum(), 0.720_733, epsilon = 1e-6);
+        let output = read_npz_f32(&path, "y").unwrap();
+        assert_eq!(output.shape(), [1, 1, 32, 32]);
+        approx::assert_abs_diff_eq!(output.mean().unwrap(), -0.12951, epsilon = 1e-5);
+        assert_eq!(read_npz_f32(&path, "prob_u8").unwrap().shape(), [1, 48, 40]);
+    }
+
+    #[test]
     fn a_file_cut_off_anywhere_or_too_long_is_an_error() {
         let bytes = fs::read(fixture("grid_uint8.npy")).unwrap();
         for length in 0..bytes.len() {
