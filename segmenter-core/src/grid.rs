@@ -1,8 +1,8 @@
 //! Grids without channels: label images, masks and probabilities.
 
-use ndarray::{Array, ArrayView, ArrayViewMut};
+use ndarray::{Array, ArrayView, ArrayViewMut, Dimension};
 
-use crate::{ExtentMismatch, Space, VoxelSize, Yx, Zyx};
+use crate::{ExtentMismatch, ReadError, Space, VoxelSize, Window, Yx, Zyx};
 
 /// What the three grids have in common.
 macro_rules! grid {
@@ -46,6 +46,16 @@ macro_rules! grid {
                 self.voxels.view()
             }
 
+            /// The part of the grid that a window covers.
+            ///
+            /// # Errors
+            /// If the window leaves the grid.
+            pub fn crop(&self, window: &Window<S>) -> Result<Self, ReadError> {
+                ReadError::check(window, self.extent())?;
+                let voxels = window.view(&self.view()).as_standard_layout().into_owned();
+                Ok(Self { voxels, voxel_size: self.voxel_size })
+            }
+
             /// The voxels without the grid around them.
             #[must_use]
             pub fn into_array(self) -> Array<$voxel, S::Dim> {
@@ -75,7 +85,7 @@ impl<S: Space> Labels<S> {
     /// A label image over these ids, of unknown voxel size.
     #[must_use]
     pub fn new(ids: Array<u32, S::Dim>) -> Self {
-        Self { voxels: ids.as_standard_layout().into_owned(), voxel_size: None }
+        Self { voxels: contiguous(ids), voxel_size: None }
     }
 
     /// The voxels that belong to any object.
@@ -94,7 +104,7 @@ impl<S: Space> Mask<S> {
     /// A mask over these voxels, of unknown voxel size.
     #[must_use]
     pub fn new(voxels: Array<bool, S::Dim>) -> Self {
-        Self { voxels: voxels.as_standard_layout().into_owned(), voxel_size: None }
+        Self { voxels: contiguous(voxels), voxel_size: None }
     }
 
     /// A mask of this extent with every voxel in it.
@@ -132,7 +142,7 @@ impl<S: Space> Probability<S> {
     /// are meant to lie between 0 and 1.
     #[must_use]
     pub fn new(voxels: Array<f32, S::Dim>) -> Self {
-        Self { voxels: voxels.as_standard_layout().into_owned(), voxel_size: None }
+        Self { voxels: contiguous(voxels), voxel_size: None }
     }
 
     /// The voxels whose probability is above the threshold.
@@ -148,6 +158,11 @@ impl<S: Space> Probability<S> {
     pub fn threshold(&self, threshold: f32) -> Mask<S> {
         Mask { voxels: self.voxels.mapv(|p| p > threshold), voxel_size: self.voxel_size }
     }
+}
+
+/// The array in the order of its axes, copied only if it is not yet.
+pub(crate) fn contiguous<T: Clone, D: Dimension>(array: Array<T, D>) -> Array<T, D> {
+    if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() }
 }
 
 /// Checks that two grids have the same extent.

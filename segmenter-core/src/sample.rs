@@ -40,8 +40,8 @@ pub struct SampleError {
 }
 
 impl<S: Space> Sample<S> {
-    /// A sample of which every voxel counts. Any [`Source`] serves for either part: a [`Stack`] and
-    /// a [`Mask`] in memory, or something that reads as it goes.
+    /// A sample of which every voxel counts. Any [`Source`] serves for either part: a [`Stack`](crate::Stack)
+    /// and a [`Mask`](crate::Mask) in memory, or something that reads as it goes.
     ///
     /// # Errors
     /// If the extents differ.

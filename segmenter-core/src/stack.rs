@@ -2,7 +2,7 @@
 
 use ndarray::{Array, ArrayView, Axis};
 
-use crate::{NonFinite, Pixel, Space, VoxelSize, Yx, Zyx};
+use crate::{NonFinite, Pixel, ReadError, Space, VoxelSize, Window, Yx, Zyx, grid::contiguous};
 
 /// An image of intensities with one or more channels, stored as `[c, z, y, x]` or `[c, y, x]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ impl<S: Space, T: Pixel> Stack<S, T> {
     /// A stack from an array with a leading channel axis, of unknown voxel size.
     #[must_use]
     pub fn from_channels(pixels: Array<T, S::ChannelDim>) -> Self {
-        let pixels = pixels.as_standard_layout().into_owned();
+        let pixels = contiguous(pixels);
         let channels = pixels.len_of(Axis(0));
         Self { pixels, voxel_size: None, channel_names: vec![None; channels] }
     }
@@ -96,6 +96,17 @@ impl<S: Space, T: Pixel> Stack<S, T> {
         Some(stack.with_voxel_size(self.voxel_size).with_channel_names([name]))
     }
 
+    /// The part of the image that a window covers, all channels.
+    ///
+    /// # Errors
+    /// If the window leaves the image.
+    pub fn crop(&self, window: &Window<S>) -> Result<Self, ReadError> {
+        ReadError::check(window, self.extent())?;
+        let pixels = window.view_channels(&self.view()).as_standard_layout().into_owned();
+        let channel_names = self.channel_names.clone();
+        Ok(Self { pixels, voxel_size: self.voxel_size, channel_names })
+    }
+
     /// The pixels without the stack around them.
     #[must_use]
     pub fn into_array(self) -> Array<T, S::ChannelDim> {
@@ -147,5 +158,15 @@ mod tests {
         assert_eq!(second.voxel_size(), Some(size));
         assert_eq!(second.channel_names(), [Some("nuclei".to_owned())]);
         assert_eq!(stack.select_channel(2), None);
+    }
+
+    #[test]
+    fn a_crop_keeps_all_channels_and_the_voxel_size() {
+        let size = VoxelSize::new([0.5, 0.25]).unwrap();
+        let stack = Stack2::from_channels(array![[[1_u8, 2, 3]], [[4, 5, 6]]]).with_voxel_size(size);
+        let crop = stack.crop(&Window::new([0, 1], [1, 2])).unwrap();
+        assert_eq!(crop.view(), array![[[2_u8, 3]], [[5, 6]]]);
+        assert_eq!(crop.voxel_size(), Some(size));
+        assert!(stack.crop(&Window::new([0, 2], [1, 2])).is_err());
     }
 }

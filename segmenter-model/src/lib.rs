@@ -4,20 +4,24 @@
 //!   volumes.
 //! - [`Model`] is a network with all that prediction needs to know about it. It is saved as one
 //!   [model file](file).
+//! - [`AnyModel::load_checkpoint`] reads the checkpoints of MONAI's DynUNet that CytoDL writes.
 //! - [`Normalisation`] brings intensities to the scale the network was trained on.
 //!
 //! Nothing here names a backend: every entry point takes a [`burn::tensor::Device`], and the
 //! features `flex` (CPU, on by default), `wgpu` and `cuda` say which devices there are.
 
+mod checkpoint;
 mod config;
 pub mod file;
 mod model;
 mod network;
 mod normalise;
 pub mod tensor;
+pub mod torch;
 pub mod weights;
 
 pub use burn;
+pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, DynUNetConfig, PatchError, Size};
 pub use file::{AnyModel, LoadError};
 pub use model::{InitError, Model, Model2, Model3, ModelCard, Provenance};

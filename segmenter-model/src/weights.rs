@@ -122,7 +122,8 @@ impl ModuleVisitor for Collector {
         if D == 5 && self.rank == 2 {
             shape.remove(2);
         }
-        let values = data.try_to_vec().unwrap_or_else(|_| unreachable!("converted to f32 just now"));
+        let values =
+            data.try_to_vec().unwrap_or_else(|_| unreachable!("converted to f32 just now"));
         self.tensors.insert(self.path.join("."), NamedTensor { shape, values });
     }
 }

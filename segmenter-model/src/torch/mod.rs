@@ -41,6 +41,8 @@ pub use json::to_json;
 
 use tensor::View;
 
+use crate::NamedTensor;
+
 /// A checkpoint, of which the numbers are read when they are asked for.
 #[derive(Debug)]
 pub struct TorchFile {
@@ -51,16 +53,6 @@ pub struct TorchFile {
     root: Value,
     /// The length of the file in bytes.
     length: u64,
-}
-
-/// A tensor's values, as `f32`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TorchTensor {
-    /// The length of each axis, slowest first.
-    pub shape: Vec<usize>,
-    /// The values in that order, whatever the strides are in the file. `f64` and long integers are
-    /// rounded to nearest.
-    pub values: Vec<f32>,
 }
 
 /// Where the values of each tensor are, or why that can't be said, by its name.
@@ -143,7 +135,7 @@ impl TorchFile {
     /// # Errors
     /// If there is no state dictionary, any of its tensors does not fit its storage, or the file
     /// can't be read. All faults are told at once.
-    pub fn tensors(&mut self) -> Result<Vec<(String, TorchTensor)>, TorchError> {
+    pub fn tensors(&mut self) -> Result<Vec<(String, NamedTensor)>, TorchError> {
         let views = self.views()?;
         self.check_size(&views)?;
         let mut tensors = Vec::new();
@@ -170,11 +162,11 @@ impl TorchFile {
         Ok(entries.iter().map(|(key, value)| (name(key), View::of(value))).collect())
     }
 
-    fn read(&mut self, view: View) -> Result<TorchTensor, String> {
+    fn read(&mut self, view: View) -> Result<NamedTensor, String> {
         let entry = format!("{}/data/{}", self.folder, view.storage);
         let bytes = self.archive.read(&entry).map_err(|error| error.to_string())?;
         let values = view.gather(&bytes)?;
-        Ok(TorchTensor { shape: view.shape, values })
+        Ok(NamedTensor { shape: view.shape, values })
     }
 
     /// A file without `state_dict` is taken for one if it begins with a tensor.

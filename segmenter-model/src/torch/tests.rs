@@ -41,7 +41,7 @@ fn numbers_of_every_type_are_read() {
             "Bool" => [0.0, 1.0, 1.0],
             _ => [0.0, 1.0, -2.0],
         };
-        assert_eq!(tensor, TorchTensor { shape: vec![3], values: expected.to_vec() }, "{name}");
+        assert_eq!(tensor, NamedTensor { shape: vec![3], values: expected.to_vec() }, "{name}");
     }
     let names: Vec<_> = open("numbers.pt").keys().map(str::to_owned).collect();
     assert_eq!(names.len(), 10);
@@ -162,7 +162,7 @@ fn other_files_are_told_apart() {
     assert!(matches!(error, TorchError::Io { .. }), "{error}");
 }
 
-fn read(path: &Path, bytes: &[u8]) -> Result<Vec<(String, TorchTensor)>, TorchError> {
+fn read(path: &Path, bytes: &[u8]) -> Result<Vec<(String, NamedTensor)>, TorchError> {
     fs::write(path, bytes).unwrap();
     TorchFile::open(path)?.tensors()
 }
