@@ -1,0 +1,87 @@
+//! Paths that outlive the machine they were written on.
+
+use std::path::{Component, Path, PathBuf};
+
+/// A path below a root with `/` between its parts, or `None` if it is not below.
+pub(crate) fn below(root: &Path, path: &Path) -> Option<String> {
+    let inside = path.strip_prefix(root).ok()?;
+    let parts = inside.components().map(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    let parts: Option<Vec<&str>> = parts.collect();
+    parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/"))
+}
+
+/// A file below a root, or `None` if the name leads out of it.
+pub(crate) fn join(root: &Path, inside: &str) -> Option<PathBuf> {
+    let parts = Path::new(inside).components();
+    let stays = !inside.is_empty() && parts.clone().all(|p| matches!(p, Component::Normal(_)));
+    stays.then(|| root.join(inside))
+}
+
+/// The file below a root whose path ends like one from another machine, by the longest such end.
+/// Both `/` and `\` separate.
+pub(crate) fn find_tail(root: &Path, foreign: &str) -> Option<PathBuf> {
+    let parts: Vec<&str> = foreign.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
+    (0..parts.len())
+        .filter_map(|start| join(root, &parts[start..].join("/")))
+        .find(|path| path.is_file())
+}
+
+/// The name of an image file without `.ome.tif`, `.ome.tiff`, `.tif`, `.tiff` or `.png`, whatever
+/// their case; `None` if it ends in none of them.
+pub(crate) fn image_stem(name: &str) -> Option<&str> {
+    let endings = [".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png"];
+    endings.iter().find_map(|ending| {
+        let at = name.len().checked_sub(ending.len())?;
+        let (stem, found) = name.split_at_checked(at)?;
+        (found.eq_ignore_ascii_case(ending) && !stem.is_empty()).then_some(stem)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_ending_of_an_image_is_not_part_of_its_name() {
+        for name in ["a.b.ome.tiff", "a.b.ome.tif", "a.b.tif", "a.b.TIFF", "a.b.Png"] {
+            assert_eq!(image_stem(name), Some("a.b"), "{name}");
+        }
+        for name in ["a.txt", ".tif", "tif", "ä", ".ome.png.txt"] {
+            assert_eq!(image_stem(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_written_with_slashes_and_read_back() {
+        let root = Path::new("data");
+        let inside = below(root, &root.join("raw").join("a.tif")).unwrap();
+        assert_eq!(inside, "raw/a.tif");
+        assert_eq!(join(root, &inside), Some(root.join("raw").join("a.tif")));
+        assert_eq!(below(root, Path::new("elsewhere/a.tif")), None);
+        assert_eq!(below(root, root), None);
+        for out in ["../a.tif", "raw/../../a.tif", "/a.tif", ""] {
+            assert_eq!(join(root, out), None, "{out}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_machine_is_found_by_its_longest_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["im.tif", "raw/im.tif", "seg/im.tif"] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), "").unwrap();
+        }
+        let find = |foreign| find_tail(root, foreign);
+        assert_eq!(find("/data/x/raw/im.tif"), Some(root.join("raw/im.tif")));
+        assert_eq!(find(r"D:\data\seg\im.tif"), Some(root.join("seg/im.tif")));
+        assert_eq!(find("/data/other/im.tif"), Some(root.join("im.tif")));
+        assert_eq!(find("/data/raw/im_2.tif"), None);
+        assert_eq!(find("/data/raw"), None, "a folder is not a file");
+    }
+}
