@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn a_crop_keeps_all_channels_and_the_voxel_size() {
         let size = VoxelSize::new([0.5, 0.25]).unwrap();
-        let stack = Stack2::from_channels(array![[[1_u8, 2, 3]], [[4, 5, 6]]]).with_voxel_size(size);
+        let stack =
+            Stack2::from_channels(array![[[1_u8, 2, 3]], [[4, 5, 6]]]).with_voxel_size(size);
         let crop = stack.crop(&Window::new([0, 1], [1, 2])).unwrap();
         assert_eq!(crop.view(), array![[[2_u8, 3]], [[5, 6]]]);
         assert_eq!(crop.voxel_size(), Some(size));

@@ -138,6 +138,7 @@ impl Settings<'_> {
             network,
             normalisation: Normalisation::ZScore,
             patch,
+            tile: patch,
             overlap,
             threshold: 0.5,
             voxel_size: None,

@@ -266,7 +266,9 @@ fn build<S: Space>(
     device: &Device,
 ) -> Result<Model<S>, BuildError> {
     let network = DynUNet::new(&card.network, 0, device).map_err(BuildError::Config)?;
-    card.network.check_patch(card.patch).map_err(BuildError::Patch)?;
+    for extent in [card.patch, card.tile] {
+        card.network.check_patch(extent).map_err(BuildError::Patch)?;
+    }
     let network = weights::apply(network, S::RANK, tensors).map_err(BuildError::Weights)?;
     Ok(Model::from_parts(network, card, device))
 }

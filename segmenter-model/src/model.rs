@@ -43,8 +43,10 @@ pub struct ModelCard<S: Space> {
     pub network: DynUNetConfig<S>,
     /// How intensities are scaled before they reach the network.
     pub normalisation: Normalisation,
-    /// The extent of the patches trained on, which is the best extent for tiles.
+    /// The extent of the patches trained on. Images that are smaller are padded to it in prediction.
     pub patch: S::Extent,
+    /// The largest extent of tiles in prediction, no smaller than the patch.
+    pub tile: S::Extent,
     /// The share of a tile that it has in common with the next one in prediction, from 0 to below 1.
     pub overlap: f64,
     /// The probability above which a voxel is foreground.
@@ -100,6 +102,7 @@ impl<S: Space> Model<S> {
             network,
             normalisation: Normalisation::default(),
             patch,
+            tile: patch,
             overlap: 0.2,
             threshold: 0.5,
             voxel_size: None,
@@ -131,6 +134,12 @@ impl<S: Space> Model<S> {
     #[must_use]
     pub fn network(&self) -> &DynUNet {
         &self.network
+    }
+
+    /// The network without what is known about it.
+    #[must_use]
+    pub fn into_network(self) -> DynUNet {
+        self.network
     }
 
     /// Where the network computes.

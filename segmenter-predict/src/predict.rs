@@ -63,7 +63,8 @@ pub fn predict<S: Space>(
     tiling: &Tiling<S>,
     mut on_progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Logits<S>, PredictError> {
-    let frame = Frame::new(model, image, tiling)?;
+    let tiling = tiling.fitted(image.extent(), model.card().network.divisor());
+    let frame = Frame::new(model, image, &tiling)?;
     let mut blend = Blend::new(model.card().network.out_channels, frame.padded, tiling.tile());
     let windows = tiling.windows(frame.padded);
     let total = windows.len();

@@ -21,6 +21,7 @@ use segmenter_model::Model;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tiling<S: Space> {
     tile: S::Extent,
+    largest: S::Extent,
     overlap: f64,
 }
 
@@ -33,15 +34,24 @@ impl<S: Space> Tiling<S> {
     /// Tiles of this extent that share a fifth of it with the next.
     #[must_use]
     pub fn new(tile: S::Extent) -> Self {
-        Self { tile, overlap: 0.2 }
+        Self { tile, largest: tile, overlap: 0.2 }
     }
 
-    /// The tiles that a model was trained for.
+    /// The tiles that a model asks for: the patch it was trained on, growing with the image up to
+    /// the [tile](segmenter_model::ModelCard::tile) that its card names.
     #[must_use]
     pub fn of(model: &Model<S>) -> Self {
         let card = model.card();
-        let tiling = Self::new(card.patch);
+        let tiling = Self::new(card.patch).growing_to(card.tile);
         tiling.with_overlap(card.overlap).unwrap_or(tiling)
+    }
+
+    /// The same tiles, but larger for larger images: along each axis as long as the image, between
+    /// this tile and `largest`. A tile that sees more of the image makes fewer mistakes where there
+    /// is little to see, and fewer voxels are computed twice.
+    #[must_use]
+    pub fn growing_to(self, largest: S::Extent) -> Self {
+        Self { largest, ..self }
     }
 
     /// The same tiles with another overlap, a share of the tile from 0 to below 1.
@@ -55,13 +65,33 @@ impl<S: Space> Tiling<S> {
         Ok(Self { overlap, ..self })
     }
 
-    /// The same overlap with other tiles.
+    /// The same overlap with tiles of this extent for every image.
     #[must_use]
     pub fn with_tile(self, tile: S::Extent) -> Self {
-        Self { tile, ..self }
+        Self { tile, largest: tile, ..self }
     }
 
-    /// The extent of a tile.
+    /// The tiling for an image of this extent, with tiles that have done growing: each axis a
+    /// multiple of `divisor`, which is the [network's](segmenter_model::DynUNetConfig::divisor).
+    ///
+    /// ```
+    /// use segmenter_core::Yx;
+    /// use segmenter_predict::Tiling;
+    ///
+    /// let tiling = Tiling::<Yx>::new([64, 64]).growing_to([256, 256]);
+    /// assert_eq!(tiling.fitted([30, 70], [4, 4]).tile(), [64, 72]);
+    /// assert_eq!(tiling.fitted([900, 256], [4, 4]).tile(), [256, 256]);
+    /// ```
+    #[must_use]
+    pub fn fitted(&self, image: S::Extent, divisor: S::Extent) -> Self {
+        self.with_tile(S::extent_from_fn(|axis| {
+            let [tile, largest, image, divisor] =
+                [self.tile, self.largest, image, divisor].map(|extent| extent.as_ref()[axis]);
+            image.next_multiple_of(divisor.max(1)).min(largest).max(tile)
+        }))
+    }
+
+    /// The extent of a tile; of one that grows, the smallest.
     #[must_use]
     pub fn tile(&self) -> S::Extent {
         self.tile

@@ -4,6 +4,8 @@
 //! one forward pass, MONAI's sliding window over a larger image and over one smaller than the window,
 //! and the weights that it blends with.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},

@@ -21,6 +21,13 @@ use crate::{Augmentation, Loss};
 pub struct TrainConfig<S: Space> {
     /// The extent of the patches that are cut from the images. Images that are smaller are padded.
     pub patch: S::Extent,
+    /// The largest extent of tiles in prediction, and so in validation; see
+    /// [`Tiling::growing_to`](segmenter_predict::Tiling::growing_to). No smaller than the patch.
+    ///
+    /// Instance normalisation measures a feature over the whole tile. A small tile with nothing but
+    /// background amplifies its noise until it looks like structure; a larger one holds something to
+    /// measure against.
+    pub tile: S::Extent,
     /// Patches in one optimiser step.
     pub batch: usize,
     /// Times that [`patches_per_image`](Self::patches_per_image) patches of every image are seen.
@@ -88,6 +95,7 @@ impl<S: Space> TrainConfig<S> {
     pub fn new(patch: S::Extent) -> Self {
         Self {
             patch,
+            tile: larger::<S>(patch),
             batch: 8,
             epochs: 100,
             patches_per_image: 4,
@@ -108,6 +116,7 @@ impl<S: Space> TrainConfig<S> {
     #[must_use]
     pub fn plugin(patch: S::Extent) -> Self {
         Self {
+            tile: patch,
             patches_per_image: 1,
             foreground_share: 0.0,
             learning_rate: 1e-4,
@@ -117,6 +126,12 @@ impl<S: Space> TrainConfig<S> {
             augmentation: Augmentation::none(),
             ..Self::new(patch)
         }
+    }
+
+    /// The same settings with tiles of up to this extent in prediction.
+    #[must_use]
+    pub fn with_tile(self, tile: S::Extent) -> Self {
+        Self { tile, ..self }
     }
 
     /// The same settings for so many epochs.
@@ -204,6 +219,9 @@ impl<S: Space> TrainConfig<S> {
         ] {
             need(count > 0, field, count.to_string(), "at least 1");
         }
+        let tile = self.tile.as_ref();
+        let covers = tile.iter().zip(self.patch.as_ref()).all(|(tile, patch)| tile >= patch);
+        need(covers, "tile", format!("{tile:?}"), "no smaller than the patch along any axis");
         let share = self.foreground_share;
         need(is_share(share), "foreground_share", share.to_string(), "from 0 to 1");
         let rate = self.learning_rate;
@@ -239,6 +257,11 @@ impl Schedule {
             Self::OneCycle { warmup } => one_cycle(largest, step as f64, steps as f64, warmup),
         }
     }
+}
+
+/// Twice as long and as wide as the patch.
+fn larger<S: Space>(patch: S::Extent) -> S::Extent {
+    S::extent_from_fn(|axis| patch.as_ref()[axis] * if axis + 2 < S::RANK { 1 } else { 2 })
 }
 
 /// `OneCycleLR(max_lr, total_steps, pct_start=warmup)` of PyTorch with its other defaults.

@@ -194,6 +194,7 @@ fn check<S: Space>(
     }
     let network = &start.card().network;
     network.check_patch(config.patch)?;
+    network.check_patch(config.tile)?;
     for (what, found, expected) in [
         ("channels", data.channels(), network.in_channels),
         ("structures", data.structures(), network.out_channels),
@@ -245,7 +246,7 @@ impl<'a, S: Space> Training<'a, S> {
             sampler,
             card: card(&start, data, config),
             earlier_steps: start.card().provenance.steps,
-            network: start.network().clone().train(),
+            network: start.into_network().train(),
             device,
             optimiser,
             best: None,
@@ -327,20 +328,13 @@ impl<'a, S: Space> Training<'a, S> {
         on_event: &mut OnEvent<'_>,
     ) -> Result<ControlFlow<()>, TrainError> {
         let config = self.config;
-        let due = epoch % config.validate_every == 0 || epoch == config.epochs;
-        let mut model = self.model();
-        let mut scored = ControlFlow::Continue(());
-        let validation_dice = match due {
-            true => {
-                let scores = validate(&model, self.data.validation(), on_event)?;
-                scored = scores.1;
-                scores.0
-            }
-            false => None,
-        };
+        let due = epoch.is_multiple_of(config.validate_every) || epoch == config.epochs;
+        let model = self.model();
+        let samples = if due { self.data.validation() } else { &[] };
+        let (validation_dice, scored) = validate(&model, samples, on_event)?;
         let best = validation_dice
             .is_some_and(|dice| self.best.as_ref().is_none_or(|(best, _)| dice > *best));
-        model = with_dice(model, validation_dice);
+        let model = with_dice(&model, validation_dice);
         let report = EpochReport {
             epoch,
             epochs: config.epochs,
@@ -433,6 +427,7 @@ fn card<S: Space>(
         (before.provenance != Provenance::default()).then(|| Box::new(before.provenance.clone()));
     ModelCard {
         patch: config.patch,
+        tile: config.tile,
         voxel_size: data.voxel_size(),
         provenance: Provenance {
             made_by: concat!("segmenter ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -445,7 +440,7 @@ fn card<S: Space>(
     }
 }
 
-fn with_dice<S: Space>(model: Model<S>, dice: Option<f64>) -> Model<S> {
+fn with_dice<S: Space>(model: &Model<S>, dice: Option<f64>) -> Model<S> {
     let mut card = model.card().clone();
     card.provenance.validation_dice = dice;
     Model::from_parts(model.network().clone(), card, model.device())

@@ -1,5 +1,11 @@
 //! Whole runs on small images.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "helpers of tests are tests, and their numbers small"
+)]
+
 use std::{fs, ops::ControlFlow};
 
 use ndarray::Array2;
