@@ -3,7 +3,7 @@
 //! - [`DynUNetConfig`] describes a network, [`DynUNet`] is it: MONAI's DynUNet over planes or
 //!   volumes.
 //! - [`Model`] is a network with all that prediction needs to know about it. It is saved as one
-//!   [model file](file).
+//!   [model file](mod@file).
 //! - [`AnyModel::load_checkpoint`] reads the checkpoints of MONAI's DynUNet that CytoDL writes.
 //! - [`Normalisation`] brings intensities to the scale the network was trained on.
 //!
