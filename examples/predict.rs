@@ -27,7 +27,7 @@ Segments images with a model, tile by tile.
 
 Usage: predict --model MODEL --input FILE|DIR --output DIR [options]
 
-  --model MODEL       a model file
+  --model MODEL       a model file, or a checkpoint (.ckpt) of CytoDL
   --input FILE|DIR    an image, or a folder of images (.tif, .tiff, .png)
   --output DIR        receives <name>_<kind>.ome.tif for each image and kind
   --write KIND[,KIND] logits, probability or mask              [default: mask]

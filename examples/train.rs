@@ -35,7 +35,8 @@ Usage: train --data DIR --output RUN [options]
   --root DIR        where the files are that the tables name with the paths of
                     another machine
   --size SIZE       small, medium or large                      [default: small]
-  --from MODEL      go on from this model instead of a new one
+  --from MODEL      go on from this model, or CytoDL checkpoint (.ckpt), instead
+                    of a new one
   --patch Z,Y,X     extent of the patches (Y,X for planes)
                                      [default: 16,64,64, or 128,128 for planes]
   --epochs N        times that patches of every image are seen [default: enough

@@ -1,5 +1,7 @@
 //! What regions do to grids: exclude, include, merge.
 
+use ndarray::{ArrayView, ArrayViewMut};
+
 use crate::{ExtentMismatch, Labels, Mask, Region, Space, Window, grid::same_extent};
 
 impl<S: Space> Mask<S> {
@@ -40,9 +42,7 @@ impl<S: Space> Mask<S> {
     pub fn merged_with(&self, other: &Self, region: &Region) -> Result<Self, ExtentMismatch> {
         same_extent::<S>(other.extent(), self.extent())?;
         let mut merged = self.clone();
-        let pairs = merged.view_mut();
-        let pairs = pairs.into_iter().zip(other.view());
-        region.visit(&Window::<S>::whole(self.extent()), pairs, |(voxel, &other)| *voxel = other);
+        take::<S, _>(merged.view_mut(), other.view(), region);
         Ok(merged)
     }
 
@@ -76,11 +76,19 @@ impl<S: Space> Labels<S> {
     pub fn merged_with(&self, other: &Self, region: &Region) -> Result<Self, ExtentMismatch> {
         same_extent::<S>(other.extent(), self.extent())?;
         let mut merged = self.clone();
-        let pairs = merged.view_mut();
-        let pairs = pairs.into_iter().zip(other.view());
-        region.visit(&Window::<S>::whole(self.extent()), pairs, |(voxel, &other)| *voxel = other);
+        take::<S, _>(merged.view_mut(), other.view(), region);
         Ok(merged)
     }
+}
+
+/// Takes the other's voxels inside the region.
+fn take<S: Space, T: Copy>(
+    voxels: ArrayViewMut<'_, T, S::Dim>,
+    other: ArrayView<'_, T, S::Dim>,
+    region: &Region,
+) {
+    let whole = Window::<S>::whole(S::extent_of(&other.raw_dim()));
+    region.visit(&whole, voxels.into_iter().zip(other), |(voxel, &other)| *voxel = other);
 }
 
 #[cfg(test)]

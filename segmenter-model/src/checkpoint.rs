@@ -6,14 +6,12 @@ use std::{
 };
 
 use burn::tensor::Device;
-use segmenter_core::Space;
+use segmenter_core::{Space, Yx, Zyx};
 use serde_json::Value as Json;
 
 use crate::{
-    AnyModel, ConfigError, DynUNet, DynUNetConfig, Model, ModelCard, NamedTensor, Normalisation,
-    PatchError, Provenance, WeightsError,
-    torch::{TorchError, TorchFile},
-    weights,
+    DynUNetConfig, LoadError, Model, ModelCard, NamedTensor, Normalisation, Provenance,
+    load::build, torch::TorchFile,
 };
 
 /// The name that CytoDL's module gives the network.
@@ -22,112 +20,43 @@ const BACKBONE: &str = "backbone.";
 /// MONAI keeps a second path to each block, from which its forward pass recurses.
 const ALIAS: &str = "skip_layers.";
 
-/// Why a checkpoint did not become a model.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointError {
-    /// The file can't be read as a checkpoint.
-    #[error(transparent)]
-    Torch(#[from] TorchError),
-    /// The description of the network lacks something, or holds something else there.
-    #[error("{path}: `{key}` is {found}, but {expected} is needed")]
-    Setting {
-        /// The file.
-        path: PathBuf,
-        /// The key under `hyper_parameters`.
-        key: String,
-        /// What is there.
-        found: String,
-        /// What has to be there.
-        expected: &'static str,
-    },
-    /// Two paths to one block hold different values.
-    #[error("{path}: `{alias}` differs from `{name}`, which is the same tensor in MONAI's DynUNet")]
-    Alias {
-        /// The file.
-        path: PathBuf,
-        /// The path through `skip_layers`.
-        alias: String,
-        /// The parameter.
-        name: String,
-    },
-    /// The network that the file describes can't be built.
-    #[error("{path}: describes a network that can't be built")]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: ConfigError,
-    },
-    /// The patch that the file names does not suit its network.
-    #[error("{path}: names a patch that its network can't take")]
-    Patch {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: PatchError,
-    },
-    /// The weights do not fit the network.
-    #[error("{path}: holds weights that do not fit its network")]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: WeightsError,
-    },
+const SPATIAL_DIMS: &str = "backbone.spatial_dims";
+
+/// A checkpoint that was read, but not made a model yet.
+pub(crate) struct Checkpoint {
+    path: PathBuf,
+    /// `hyper_parameters`.
+    settings: Json,
+    axes: &'static str,
+    tensors: Vec<(String, NamedTensor)>,
 }
 
-impl AnyModel {
-    /// Loads a Lightning checkpoint that holds a DynUNet, as CytoDL writes them, without running any
-    /// of it. The network's shape comes from `hyper_parameters.backbone`, patch and overlap from
-    /// `hyper_parameters.inference_args`; intensities are z-scored over the whole image, as CytoDL
-    /// does it.
-    ///
-    /// # Errors
-    /// If the file can't be read, holds a name that is not expected in it, describes a network that
-    /// is none of ours, or its tensors do not fit that network.
-    pub fn load_checkpoint(
-        path: impl AsRef<Path>,
-        device: &Device,
-    ) -> Result<Self, CheckpointError> {
-        let mut file = TorchFile::open(&path)?;
-        let settings =
-            Settings { path: path.as_ref(), root: file.hyper_parameters().unwrap_or(Json::Null) };
+impl Checkpoint {
+    pub(crate) fn read(path: &Path) -> Result<Self, LoadError> {
+        let mut file = TorchFile::open(path)?;
+        let settings = file.hyper_parameters().unwrap_or(Json::Null);
         let tensors = file.tensors()?;
-        match settings.number("backbone.spatial_dims")? {
-            2 => Ok(Self::Yx(settings.model(tensors, device)?)),
-            3 => Ok(Self::Zyx(settings.model(tensors, device)?)),
-            found => Err(settings.fault("backbone.spatial_dims", &found.to_string(), "2 or 3")),
-        }
+        let mut checkpoint = Self { path: path.to_owned(), settings, axes: "", tensors };
+        checkpoint.axes = match checkpoint.number(SPATIAL_DIMS)? {
+            2 => Yx::AXES,
+            3 => Zyx::AXES,
+            found => return Err(checkpoint.fault(SPATIAL_DIMS, &found.to_string(), "2 or 3")),
+        };
+        Ok(checkpoint)
     }
-}
 
-/// The `hyper_parameters` of a checkpoint.
-struct Settings<'a> {
-    path: &'a Path,
-    root: Json,
-}
+    pub(crate) fn axes(&self) -> &'static str {
+        self.axes
+    }
 
-impl Settings<'_> {
-    fn model<S: Space>(
-        &self,
-        tensors: Vec<(String, NamedTensor)>,
-        device: &Device,
-    ) -> Result<Model<S>, CheckpointError> {
-        let path = || self.path.to_owned();
+    pub(crate) fn into_model<S: Space>(mut self, device: &Device) -> Result<Model<S>, LoadError> {
         let card = self.card::<S>()?;
-        let network = DynUNet::new(&card.network, 0, device)
-            .map_err(|source| CheckpointError::Config { path: path(), source })?;
-        card.network
-            .check_patch(card.patch)
-            .map_err(|source| CheckpointError::Patch { path: path(), source })?;
+        let tensors = std::mem::take(&mut self.tensors);
         let tensors = self.without_aliases(tensors, card.network.filters.len())?;
-        let network = weights::apply(network, S::RANK, tensors)
-            .map_err(|source| CheckpointError::Weights { path: path(), source })?;
-        Ok(Model::from_parts(network, card, device))
+        build(&self.path, card, tensors, device)
     }
 
-    fn card<S: Space>(&self) -> Result<ModelCard<S>, CheckpointError> {
+    fn card<S: Space>(&self) -> Result<ModelCard<S>, LoadError> {
         let network = self.network::<S>()?;
         let patch = match self.get("inference_args.roi_size") {
             Some(_) => self.extent::<S>("inference_args.roi_size")?,
@@ -146,7 +75,7 @@ impl Settings<'_> {
         })
     }
 
-    fn network<S: Space>(&self) -> Result<DynUNetConfig<S>, CheckpointError> {
+    fn network<S: Space>(&self) -> Result<DynUNetConfig<S>, LoadError> {
         self.check_norm()?;
         let strides = self.extents::<S>("backbone.strides")?;
         let upsample_kernel_size = match self.get("backbone.upsample_kernel_size") {
@@ -166,10 +95,10 @@ impl Settings<'_> {
     }
 
     /// MONAI's default doubles from 32, up to 512 over planes and 320 over volumes.
-    fn filters(&self, levels: usize) -> Result<Vec<usize>, CheckpointError> {
+    fn filters(&self, levels: usize) -> Result<Vec<usize>, LoadError> {
         let key = "backbone.filters";
         let Some(value) = self.get(key).filter(|value| !value.is_null()) else {
-            let most = if self.number("backbone.spatial_dims")? == 2 { 512 } else { 320 };
+            let most = if self.number(SPATIAL_DIMS)? == 2 { 512 } else { 320 };
             let width = |level: usize| 32_usize.checked_shl(u32::try_from(level).unwrap_or(32));
             return Ok((0..levels).map(|level| width(level).unwrap_or(most).min(most)).collect());
         };
@@ -177,7 +106,7 @@ impl Settings<'_> {
         numbers.ok_or_else(|| self.fault(key, &value.to_string(), "a list of whole numbers"))
     }
 
-    fn check_norm(&self) -> Result<(), CheckpointError> {
+    fn check_norm(&self) -> Result<(), LoadError> {
         let key = "backbone.norm_name";
         let Some(norm) = self.get(key) else { return Ok(()) };
         let name = norm.as_array().map_or(norm, |list| list.first().unwrap_or(norm));
@@ -192,7 +121,7 @@ impl Settings<'_> {
         &self,
         tensors: Vec<(String, NamedTensor)>,
         levels: usize,
-    ) -> Result<BTreeMap<String, NamedTensor>, CheckpointError> {
+    ) -> Result<BTreeMap<String, NamedTensor>, LoadError> {
         let named = |(name, tensor): (String, NamedTensor)| {
             (name.strip_prefix(BACKBONE).map_or(name.clone(), str::to_owned), tensor)
         };
@@ -205,22 +134,22 @@ impl Settings<'_> {
                 continue;
             };
             if tensors.get(&name).is_some_and(|same| *same != tensor) {
-                return Err(CheckpointError::Alias { path: self.path.to_owned(), alias, name });
+                return Err(LoadError::Alias { path: self.path.clone(), alias, name });
             }
         }
         Ok(tensors)
     }
 
     fn get(&self, key: &str) -> Option<&Json> {
-        key.split('.').try_fold(&self.root, |value, part| value.get(part))
+        key.split('.').try_fold(&self.settings, |value, part| value.get(part))
     }
 
-    fn number(&self, key: &str) -> Result<usize, CheckpointError> {
+    fn number(&self, key: &str) -> Result<usize, LoadError> {
         let found = self.get(key).unwrap_or(&Json::Null);
         size(found).ok_or_else(|| self.fault(key, &found.to_string(), "a whole number"))
     }
 
-    fn flag(&self, key: &str) -> Result<bool, CheckpointError> {
+    fn flag(&self, key: &str) -> Result<bool, LoadError> {
         match self.get(key) {
             None => Ok(false),
             Some(value) => {
@@ -230,23 +159,23 @@ impl Settings<'_> {
     }
 
     /// One number for all axes, or one an axis.
-    fn extent<S: Space>(&self, key: &str) -> Result<S::Extent, CheckpointError> {
+    fn extent<S: Space>(&self, key: &str) -> Result<S::Extent, LoadError> {
         let found = self.get(key).unwrap_or(&Json::Null);
         extent::<S>(found)
             .ok_or_else(|| self.fault(key, &found.to_string(), "a whole number, or one an axis"))
     }
 
     /// One extent a level.
-    fn extents<S: Space>(&self, key: &str) -> Result<Vec<S::Extent>, CheckpointError> {
+    fn extents<S: Space>(&self, key: &str) -> Result<Vec<S::Extent>, LoadError> {
         let found = self.get(key).unwrap_or(&Json::Null);
         let extents = found.as_array().and_then(|list| list.iter().map(extent::<S>).collect());
         let needed = "a list with a whole number, or one an axis, for each level";
         extents.ok_or_else(|| self.fault(key, &found.to_string(), needed))
     }
 
-    fn fault(&self, key: &str, found: &str, expected: &'static str) -> CheckpointError {
-        CheckpointError::Setting {
-            path: self.path.to_owned(),
+    fn fault(&self, key: &str, found: &str, expected: &'static str) -> LoadError {
+        LoadError::Setting {
+            path: self.path.clone(),
             key: format!("hyper_parameters.{key}"),
             found: found.to_owned(),
             expected,

@@ -16,8 +16,8 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
     fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
+    io::Write,
+    path::Path,
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -29,9 +29,7 @@ use segmenter_core::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    ConfigError, DynUNet, Model, ModelCard, NamedTensor, PatchError, WeightsError, weights,
-};
+use crate::{LoadError, Model, ModelCard, NamedTensor, load::build, weights};
 
 const FORMAT: &str = "segmenter-model/1";
 const SELF_TEST_INPUT: &str = "self_test.input";
@@ -40,103 +38,6 @@ const SELF_TEST_OUTPUT: &str = "self_test.output";
 /// How far the self-test's logits may be off. Backends differ in the last digits; a damaged or
 /// mistaken network is off by far more.
 const SELF_TEST_TOLERANCE: f32 = 1e-2;
-
-/// Why a model could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The file system failed.
-    #[error("{path}: can't be read")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The file is not a model file, or a damaged one.
-    #[error("{path}: is not a model file: {reason}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The file's bytes changed since it was written.
-    #[error("{path}: is damaged: its content does not match its sha256; fetch or copy it again")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The model is for images of another rank.
-    #[error("{path}: is a model for {found} images, but one for {expected} was asked for")]
-    Axes {
-        /// The file.
-        path: PathBuf,
-        /// The axes that the model is for.
-        found: String,
-        /// The axes asked for.
-        expected: &'static str,
-    },
-    /// The network that the file describes can't be built.
-    #[error("{path}: describes a network that can't be built")]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: ConfigError,
-    },
-    /// The patch that the file names does not suit its network.
-    #[error("{path}: names a patch that its network can't take")]
-    Patch {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: PatchError,
-    },
-    /// The weights do not fit the network.
-    #[error("{path}: holds weights that do not fit its network")]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: WeightsError,
-    },
-    /// The network gives other logits than when it was saved.
-    #[error(
-        "{path}: the network gives logits that are off by {difference} from those saved with it; \
-         this device or this version computes it wrongly"
-    )]
-    SelfTest {
-        /// The file.
-        path: PathBuf,
-        /// The largest difference.
-        difference: f32,
-    },
-}
-
-/// A model of either rank, for files of which the rank is not known beforehand.
-#[derive(Clone, Debug)]
-pub enum AnyModel {
-    /// For planes.
-    Yx(Model<Yx>),
-    /// For volumes.
-    Zyx(Model<Zyx>),
-}
-
-impl AnyModel {
-    /// Loads a model file of either rank.
-    ///
-    /// # Errors
-    /// See [`LoadError`].
-    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, LoadError> {
-        let path = path.as_ref();
-        let file = ModelFile::read(path)?;
-        match file.axes.as_str() {
-            Yx::AXES => Ok(Self::Yx(file.into_model(path, device)?)),
-            _ => Ok(Self::Zyx(file.into_model(path, device)?)),
-        }
-    }
-}
 
 impl<S: Space> Model<S> {
     /// Saves the model. An existing file is left alone; see [`save_with`](Self::save_with).
@@ -173,14 +74,6 @@ impl<S: Space> Model<S> {
         ]);
         serialise(&tensors, metadata).map_err(|error| error.to_string())
     }
-
-    /// Loads a model file.
-    ///
-    /// # Errors
-    /// See [`LoadError`].
-    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, LoadError> {
-        ModelFile::read(path.as_ref())?.into_model(path.as_ref(), device)
-    }
 }
 
 /// A model card beside the axes it is written in.
@@ -192,14 +85,14 @@ struct StoredCard<S: Space> {
 }
 
 /// A file whose content is what was written, but not yet understood.
-struct ModelFile {
-    axes: String,
+pub(crate) struct ModelFile {
+    pub(crate) axes: String,
     card: String,
     tensors: BTreeMap<String, NamedTensor>,
 }
 
 impl ModelFile {
-    fn read(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, LoadError> {
         let bytes =
             fs::read(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
         let malformed = |reason: String| LoadError::Malformed { path: path.to_owned(), reason };
@@ -220,57 +113,24 @@ impl ModelFile {
         Ok(Self { axes, card, tensors })
     }
 
-    fn into_model<S: Space>(mut self, path: &Path, device: &Device) -> Result<Model<S>, LoadError> {
-        let path = path.to_owned();
-        if self.axes != S::AXES {
-            return Err(LoadError::Axes { path, found: self.axes, expected: S::AXES });
-        }
+    pub(crate) fn into_model<S: Space>(
+        mut self,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Model<S>, LoadError> {
         let input = self.tensors.remove(SELF_TEST_INPUT);
         let output = self.tensors.remove(SELF_TEST_OUTPUT);
-        let stored: StoredCard<S> = match serde_json::from_str(&self.card) {
-            Ok(stored) => stored,
-            Err(error) => return Err(LoadError::Malformed { path, reason: error.to_string() }),
-        };
-        let model = match build(stored.card, self.tensors, device) {
-            Ok(model) => model,
-            Err(error) => return Err(error.at(path)),
-        };
+        let stored: StoredCard<S> = serde_json::from_str(&self.card).map_err(|error| {
+            LoadError::Malformed { path: path.to_owned(), reason: error.to_string() }
+        })?;
+        let model = build(path, stored.card, self.tensors, device)?;
+        let path = path.to_owned();
         match self_test(&model, input, output) {
             Err(reason) => Err(LoadError::Malformed { path, reason }),
             Ok(difference) if difference <= SELF_TEST_TOLERANCE => Ok(model),
             Ok(difference) => Err(LoadError::SelfTest { path, difference }),
         }
     }
-}
-
-/// Why a card and weights do not make a model.
-enum BuildError {
-    Config(ConfigError),
-    Patch(PatchError),
-    Weights(WeightsError),
-}
-
-impl BuildError {
-    fn at(self, path: PathBuf) -> LoadError {
-        match self {
-            Self::Config(source) => LoadError::Config { path, source },
-            Self::Patch(source) => LoadError::Patch { path, source },
-            Self::Weights(source) => LoadError::Weights { path, source },
-        }
-    }
-}
-
-fn build<S: Space>(
-    card: ModelCard<S>,
-    tensors: BTreeMap<String, NamedTensor>,
-    device: &Device,
-) -> Result<Model<S>, BuildError> {
-    let network = DynUNet::new(&card.network, 0, device).map_err(BuildError::Config)?;
-    for extent in [card.patch, card.tile] {
-        card.network.check_patch(extent).map_err(BuildError::Patch)?;
-    }
-    let network = weights::apply(network, S::RANK, tensors).map_err(BuildError::Weights)?;
-    Ok(Model::from_parts(network, card, device))
 }
 
 /// The smallest input that the network takes, with values spread over -1 to 1.
@@ -391,8 +251,10 @@ fn checksum(card: &str, tensors: &BTreeMap<String, NamedTensor>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
-    use crate::DynUNetConfig;
+    use crate::{AnyModel, DynUNetConfig};
 
     fn saved(folder: &Path) -> (PathBuf, Model<Yx>) {
         let config = DynUNetConfig::<Yx>::new(&[2, 4], &[[1, 1], [2, 2]]).with_in_channels(2);

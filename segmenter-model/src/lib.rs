@@ -4,7 +4,7 @@
 //!   volumes.
 //! - [`Model`] is a network with all that prediction needs to know about it. It is saved as one
 //!   [model file](mod@file).
-//! - [`AnyModel::load_checkpoint`] reads the checkpoints of MONAI's DynUNet that CytoDL writes.
+//! - [`Model::load`] takes the checkpoints of MONAI's DynUNet that CytoDL writes, too.
 //! - [`Normalisation`] brings intensities to the scale the network was trained on.
 //!
 //! Nothing here names a backend: every entry point takes a [`burn::tensor::Device`], and the
@@ -13,6 +13,7 @@
 mod checkpoint;
 mod config;
 pub mod file;
+mod load;
 mod model;
 mod network;
 mod normalise;
@@ -21,9 +22,8 @@ pub mod torch;
 pub mod weights;
 
 pub use burn;
-pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, DynUNetConfig, PatchError, Size};
-pub use file::{AnyModel, LoadError};
+pub use load::{AnyModel, LoadError};
 pub use model::{InitError, Model, Model2, Model3, ModelCard, Provenance};
 pub use network::DynUNet;
 pub use normalise::{Normalisation, Scaling};

@@ -78,7 +78,7 @@ fn check<S: Space<Dim = D>, D: Dimension>(model: &Model<S>, folder: &Path, file:
 fn a_network_over_planes_gives_pytorchs_logits() {
     let Some(folder) = reference() else { return };
     let path = folder.join("experiments/exp_2d_small/checkpoints/epoch_001.ckpt");
-    let AnyModel::Yx(model) = AnyModel::load_checkpoint(path, &Device::flex()).unwrap() else {
+    let AnyModel::Yx(model) = AnyModel::load(path, &Device::flex()).unwrap() else {
         panic!("a model over planes")
     };
     assert_eq!((model.card().patch, model.card().overlap), ([32, 32], 0.2));
@@ -89,7 +89,7 @@ fn a_network_over_planes_gives_pytorchs_logits() {
 fn a_network_over_volumes_gives_pytorchs_logits() {
     let Some(folder) = reference() else { return };
     let path = folder.join("experiments/exp_3d_small_mask/checkpoints/epoch_000.ckpt");
-    let AnyModel::Zyx(model) = AnyModel::load_checkpoint(path, &Device::flex()).unwrap() else {
+    let AnyModel::Zyx(model) = AnyModel::load(path, &Device::flex()).unwrap() else {
         panic!("a model over volumes")
     };
     assert_eq!((model.card().patch, model.card().overlap), ([16, 32, 32], 0.2));

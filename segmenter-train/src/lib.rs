@@ -45,13 +45,16 @@ mod data;
 mod folder;
 mod loss;
 mod patch;
+mod report;
 mod sampling;
 mod trainer;
+mod validation;
 
 pub use augment::Augmentation;
 pub use config::{ConfigFault, Schedule, TrainConfig};
 pub use data::{DataError, DataFaults, TrainingData};
 pub use loss::Loss;
-pub use trainer::{EpochReport, Event, Run, TrainError, train};
+pub use report::{EpochReport, Event, Run, TrainError};
+pub use trainer::train;
 
 pub use segmenter_model::{self as model, burn};

@@ -12,143 +12,13 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use ndarray::ArrayView;
-use segmenter_core::{Mask, Sample, Space, Window, io::SaveError, metrics::Overlap};
-use segmenter_model::{DynUNet, Model, ModelCard, PatchError, Provenance, tensor};
-use segmenter_predict::{PredictError, Tiling, predict};
+use segmenter_core::Space;
+use segmenter_model::{DynUNet, Model, ModelCard, Provenance, tensor};
 
 use crate::{
-    ConfigFault, DataError, TrainConfig, TrainingData, folder::RunFolder, patch::Patch,
-    sampling::Sampler,
+    EpochReport, Event, Run, TrainConfig, TrainError, TrainingData, folder::RunFolder,
+    patch::Patch, sampling::Sampler, validation::validate,
 };
-
-/// What a run tells while it goes on.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// It begins.
-    Started {
-        /// Images to train on.
-        images: usize,
-        /// Epochs to go.
-        epochs: usize,
-        /// Optimiser steps to go.
-        steps: usize,
-    },
-    /// One optimiser step was taken.
-    Step {
-        /// Steps taken.
-        step: usize,
-        /// Steps in all.
-        steps: usize,
-        /// The loss of this step's patches.
-        loss: f32,
-        /// The learning rate of this step.
-        learning_rate: f64,
-        /// Voxels learnt from in each second since the run began.
-        voxels_per_second: f64,
-    },
-    /// One validation image was scored.
-    Scored {
-        /// Its name.
-        name: &'a str,
-        /// Its Dice.
-        dice: f64,
-    },
-    /// An epoch ended.
-    Epoch(&'a EpochReport),
-    /// A model file was written.
-    Saved {
-        /// Where.
-        path: &'a Path,
-    },
-}
-
-/// What is known at the end of an epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EpochReport {
-    /// Epochs done.
-    pub epoch: usize,
-    /// Epochs in all.
-    pub epochs: usize,
-    /// Optimiser steps done.
-    pub step: usize,
-    /// The learning rate of the last step.
-    pub learning_rate: f64,
-    /// The mean loss of the epoch's steps.
-    pub loss: f64,
-    /// The mean Dice of the validation images, if there are any and this epoch was validated.
-    pub validation_dice: Option<f64>,
-    /// Whether that is the best so far.
-    pub best: bool,
-    /// Seconds since the run began.
-    pub seconds: f64,
-}
-
-/// What a run ends with.
-#[derive(Debug)]
-pub struct Run<S: Space> {
-    /// The network as it was at its best validation; without validation images, as it is at the end.
-    pub model: Model<S>,
-    /// The network as it is at the end.
-    pub last: Model<S>,
-    /// Every epoch.
-    pub history: Vec<EpochReport>,
-    /// Whether the callback stopped the run before its last step.
-    pub stopped: bool,
-}
-
-/// Why a run did not end well.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// Settings that make no sense.
-    #[error("{} faults in the settings: {}", .0.len(), list(.0))]
-    Config(Vec<ConfigFault>),
-    /// The network can't take the patch.
-    #[error("the patch doesn't suit the network")]
-    Patch(#[from] PatchError),
-    /// The network is made for other images.
-    #[error("the images have {found} {what}, but the network has {expected}")]
-    Channels {
-        /// "channels" or "structures".
-        what: &'static str,
-        /// How many the images have.
-        found: usize,
-        /// How many the network has.
-        expected: usize,
-    },
-    /// An image can't be read.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// A validation image can't be predicted.
-    #[error("the validation image `{name}` can't be predicted")]
-    Validation {
-        /// The image.
-        name: String,
-        /// Why.
-        source: PredictError,
-    },
-    /// The loss is no longer a number.
-    #[error(
-        "the loss became {loss} at step {step}, with a learning rate of {learning_rate:e}; a smaller \
-         one keeps it finite"
-    )]
-    Diverged {
-        /// The step, from 1.
-        step: usize,
-        /// NaN or an infinity.
-        loss: f32,
-        /// The learning rate of that step.
-        learning_rate: f64,
-    },
-    /// A file of the run can't be written.
-    #[error(transparent)]
-    Save(#[from] SaveError),
-}
-
-fn list(faults: &[ConfigFault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
 
 /// Trains a model, starting from what it is: [`Model::init`] for a new one, [`Model::load`] to
 /// fine-tune.
@@ -206,7 +76,7 @@ fn check<S: Space>(
     Ok(())
 }
 
-type OnEvent<'a> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'a;
+pub(crate) type OnEvent<'a> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'a;
 
 /// A run under way.
 struct Training<'a, S: Space> {
@@ -444,45 +314,4 @@ fn with_dice<S: Space>(model: &Model<S>, dice: Option<f64>) -> Model<S> {
     let mut card = model.card().clone();
     card.provenance.validation_dice = dice;
     Model::from_parts(model.network().clone(), card, model.device())
-}
-
-/// The mean Dice over whole images, and whether the callback wants to go on.
-fn validate<S: Space>(
-    model: &Model<S>,
-    samples: &[Sample<S>],
-    on_event: &mut OnEvent<'_>,
-) -> Result<(Option<f64>, ControlFlow<()>), TrainError> {
-    let mut sum = 0.0;
-    let mut flow = ControlFlow::Continue(());
-    for sample in samples {
-        let dice = score(model, sample)?;
-        sum += dice;
-        if on_event(&Event::Scored { name: sample.name(), dice }).is_break() {
-            flow = ControlFlow::Break(());
-        }
-    }
-    #[allow(clippy::cast_precision_loss, reason = "a number of images")]
-    let mean = (!samples.is_empty()).then(|| sum / samples.len() as f64);
-    Ok((mean, flow))
-}
-
-/// The Dice of one image, over its counted voxels, averaged over the structures.
-fn score<S: Space>(model: &Model<S>, sample: &Sample<S>) -> Result<f64, TrainError> {
-    let failed = |source| TrainError::Validation { name: sample.name().to_owned(), source };
-    let logits = predict(model, sample.raw(), &Tiling::of(model), |_| ControlFlow::Continue(()))
-        .map_err(failed)?;
-    let whole = Window::whole(sample.extent());
-    let read = |source| DataError::Read { name: sample.name().to_owned(), source };
-    let target = sample.target().read(&whole).map_err(read)?;
-    let counted = sample.counted().map(|counted| counted.read(&whole)).transpose().map_err(read)?;
-    let counted =
-        counted.map(|counted| Mask::<S>::new(counted.index_axis_move(ndarray::Axis(0), 0)));
-    let mut sum = 0.0;
-    for structure in 0..logits.channels() {
-        let found = logits.mask(structure, model.card().threshold);
-        let truth = Mask::new(target.index_axis(ndarray::Axis(0), structure).to_owned());
-        sum += Overlap::of(&found, &truth, counted.as_ref()).map_or(0.0, |overlap| overlap.dice());
-    }
-    #[allow(clippy::cast_precision_loss, reason = "a number of structures")]
-    Ok(sum / logits.channels() as f64)
 }

@@ -10,7 +10,7 @@ use image::{
     codecs::png::{PngDecoder, PngEncoder},
 };
 
-use super::{fault::Fault, layout::Layout, save::Picture};
+use super::{fault::Fault, layout::Layout, picture::Picture};
 use crate::PixelType;
 
 /// A PNG file whose header is read.

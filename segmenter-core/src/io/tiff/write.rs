@@ -13,7 +13,7 @@ use tiff::{
     tags::Tag,
 };
 
-use super::super::save::{Compression, Picture};
+use super::super::picture::{Compression, Picture};
 use crate::PixelType;
 
 /// Bytes of a strip before compression: what fits a processor's cache, and tifffile's choice too.
