@@ -48,9 +48,10 @@ pub fn train<S: Space>(
 ) -> Result<Run<S>, TrainError> {
     check(&start, data, config)?;
     let folder = folder.map(|path| RunFolder::create(path, config)).transpose()?;
+    let mut listener = Listener { on_event: &mut on_event, stop: false };
     let mut training = Training::new(start, data, config, folder)?;
-    let stopped = training.run(&mut on_event)?.is_break();
-    training.finish(stopped, &mut on_event)
+    training.run(&mut listener)?;
+    training.finish(&mut listener)
 }
 
 fn check<S: Space>(
@@ -76,7 +77,17 @@ fn check<S: Space>(
     Ok(())
 }
 
-pub(crate) type OnEvent<'a> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 'a;
+/// The caller's callback, and whether it has said stop.
+pub(crate) struct Listener<'a> {
+    on_event: &'a mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+    pub(crate) stop: bool,
+}
+
+impl Listener<'_> {
+    pub(crate) fn tell(&mut self, event: &Event<'_>) {
+        self.stop |= (self.on_event)(event).is_break();
+    }
+}
 
 /// A run under way.
 struct Training<'a, S: Space> {
@@ -130,49 +141,42 @@ impl<'a, S: Space> Training<'a, S> {
         self.config.epochs * self.sampler.steps_per_epoch()
     }
 
-    fn run(&mut self, on_event: &mut OnEvent<'_>) -> Result<ControlFlow<()>, TrainError> {
+    fn run(&mut self, listener: &mut Listener<'_>) -> Result<(), TrainError> {
         let (images, epochs, steps) = (self.data.train().len(), self.config.epochs, self.steps());
-        if on_event(&Event::Started { images, epochs, steps }).is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
+        listener.tell(&Event::Started { images, epochs, steps });
         for epoch in 1..=epochs {
-            if self.epoch(epoch, on_event)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+            let Some(loss) = self.epoch(listener)? else { return Ok(()) };
+            self.end_epoch(epoch, loss, listener)?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
-    fn epoch(
-        &mut self,
-        epoch: usize,
-        on_event: &mut OnEvent<'_>,
-    ) -> Result<ControlFlow<()>, TrainError> {
+    /// The mean loss of an epoch's steps, or `None` if it was stopped.
+    fn epoch(&mut self, listener: &mut Listener<'_>) -> Result<Option<f64>, TrainError> {
+        let steps_per_epoch = self.sampler.steps_per_epoch();
         let mut losses = 0.0;
-        for _ in 0..self.sampler.steps_per_epoch() {
-            let (loss, learning_rate) = self.take_step()?;
-            losses += f64::from(loss);
-            let (step, steps) = (self.step, self.steps());
-            let voxels_per_second = self.voxels_per_second();
-            let event = Event::Step { step, steps, loss, learning_rate, voxels_per_second };
-            if on_event(&event).is_break() && step < steps {
-                return Ok(ControlFlow::Break(()));
+        for _ in 0..steps_per_epoch {
+            if listener.stop {
+                return Ok(None);
             }
+            let loss = self.take_step()?;
+            losses += f64::from(loss);
+            listener.tell(&Event::Step {
+                step: self.step,
+                steps: self.steps(),
+                loss,
+                learning_rate: self.rate(self.step - 1),
+                voxels_per_second: self.voxels_per_second(),
+            });
         }
         #[allow(clippy::cast_precision_loss, reason = "a number of steps")]
-        let loss = losses / self.sampler.steps_per_epoch() as f64;
-        self.end_epoch(epoch, loss, on_event)
+        let mean = losses / steps_per_epoch as f64;
+        Ok(Some(mean))
     }
 
-    /// One optimiser step; its loss and learning rate.
-    fn take_step(&mut self) -> Result<(f32, f64), TrainError> {
-        let config = self.config;
-        let rate = config.schedule.rate(
-            config.learning_rate,
-            self.step,
-            self.steps(),
-            self.sampler.steps_per_epoch(),
-        );
+    /// One optimiser step; its loss.
+    fn take_step(&mut self) -> Result<f32, TrainError> {
+        let (config, learning_rate) = (self.config, self.rate(self.step));
         let patches = self.sampler.batch(self.step)?;
         let device = self.device.clone().autodiff();
         let stack = |part: fn(&Patch<S>) -> ArrayView<'_, f32, S::ChannelDim>| -> Tensor<5> {
@@ -185,55 +189,63 @@ impl<'a, S: Space> Training<'a, S> {
         let loss = loss.into_scalar::<f32>();
         self.step += 1;
         if !loss.is_finite() {
-            return Err(TrainError::Diverged { step: self.step, loss, learning_rate: rate });
+            return Err(TrainError::Diverged { step: self.step, loss, learning_rate });
         }
-        self.network = self.optimiser.step(rate, self.network.clone(), gradients);
-        Ok((loss, rate))
+        self.network = self.optimiser.step(learning_rate, self.network.clone(), gradients);
+        Ok(loss)
     }
 
     fn end_epoch(
         &mut self,
         epoch: usize,
         loss: f64,
-        on_event: &mut OnEvent<'_>,
-    ) -> Result<ControlFlow<()>, TrainError> {
+        listener: &mut Listener<'_>,
+    ) -> Result<(), TrainError> {
         let config = self.config;
         let due = epoch.is_multiple_of(config.validate_every) || epoch == config.epochs;
-        let model = self.model();
-        let samples = if due { self.data.validation() } else { &[] };
-        let (validation_dice, scored) = validate(&model, samples, on_event)?;
-        let best = validation_dice
-            .is_some_and(|dice| self.best.as_ref().is_none_or(|(best, _)| dice > *best));
-        let model = with_dice(&model, validation_dice);
-        let report = EpochReport {
+        let mut report = EpochReport {
             epoch,
             epochs: config.epochs,
             step: self.step,
-            learning_rate: self.rate_of_last_step(),
+            learning_rate: self.rate(self.step - 1),
             loss,
-            validation_dice,
-            best,
-            seconds: self.began.elapsed().as_secs_f64(),
+            validation_dice: None,
+            best: false,
+            seconds: 0.0,
         };
-        self.history.push(report);
-        if let (true, Some(dice)) = (best, validation_dice) {
-            self.save(Checkpoint::Best, &model, on_event)?;
-            self.best = Some((dice, model.clone()));
-        }
         if due {
-            self.save(Checkpoint::Last, &model, on_event)?;
+            self.validate(&mut report, listener)?;
         }
-        let told = self
-            .history
-            .last()
-            .map_or(ControlFlow::Continue(()), |report| on_event(&Event::Epoch(report)));
-        let stop = (scored.is_break() || told.is_break()) && epoch < config.epochs;
-        Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        report.seconds = self.began.elapsed().as_secs_f64();
+        self.history.push(report.clone());
+        if due {
+            self.save(Checkpoint::Last, &self.model(report.validation_dice), listener)?;
+        }
+        listener.tell(&Event::Epoch(&report));
+        Ok(())
     }
 
-    fn rate_of_last_step(&self) -> f64 {
+    /// Scores the network, and keeps it if it is the best so far.
+    fn validate(
+        &mut self,
+        report: &mut EpochReport,
+        listener: &mut Listener<'_>,
+    ) -> Result<(), TrainError> {
+        let dice = validate(&self.model(None), self.data.validation(), listener)?;
+        report.validation_dice = dice;
+        let Some(dice) = dice else { return Ok(()) };
+        report.best = self.best.as_ref().is_none_or(|(best, _)| dice > *best);
+        if report.best {
+            let model = self.model(Some(dice));
+            self.save(Checkpoint::Best, &model, listener)?;
+            self.best = Some((dice, model));
+        }
+        Ok(())
+    }
+
+    /// The learning rate of a step, counted from 0.
+    fn rate(&self, step: usize) -> f64 {
         let config = self.config;
-        let step = self.step.saturating_sub(1);
         let per_epoch = self.sampler.steps_per_epoch();
         config.schedule.rate(config.learning_rate, step, self.steps(), per_epoch)
     }
@@ -244,10 +256,11 @@ impl<'a, S: Space> Training<'a, S> {
         (patch * self.step) as f64 / self.began.elapsed().as_secs_f64()
     }
 
-    /// The network as it is now.
-    fn model(&self) -> Model<S> {
+    /// The network as it is now, with its score if it has one.
+    fn model(&self, validation_dice: Option<f64>) -> Model<S> {
         let mut card = self.card.clone();
         card.provenance.steps = self.earlier_steps + u64::try_from(self.step).unwrap_or(u64::MAX);
+        card.provenance.validation_dice = validation_dice;
         Model::from_parts(self.network.valid(), card, &self.device)
     }
 
@@ -255,25 +268,26 @@ impl<'a, S: Space> Training<'a, S> {
         &self,
         which: Checkpoint,
         model: &Model<S>,
-        on_event: &mut OnEvent<'_>,
+        listener: &mut Listener<'_>,
     ) -> Result<(), TrainError> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let path: PathBuf = match which {
             Checkpoint::Best => folder.save_best(model)?,
             Checkpoint::Last => folder.save_last(model, &self.history)?,
         };
-        // Stopping is for steps and epochs; a file that was written is only told.
-        let _ = on_event(&Event::Saved { path: &path });
+        listener.tell(&Event::Saved { path: &path });
         Ok(())
     }
 
-    fn finish(self, stopped: bool, on_event: &mut OnEvent<'_>) -> Result<Run<S>, TrainError> {
-        let last = self.model();
+    fn finish(self, listener: &mut Listener<'_>) -> Result<Run<S>, TrainError> {
+        let stopped = self.step < self.steps();
+        let score = self.history.last().filter(|report| report.step == self.step);
+        let last = self.model(score.and_then(|report| report.validation_dice));
         if stopped {
-            self.save(Checkpoint::Last, &last, on_event)?;
+            self.save(Checkpoint::Last, &last, listener)?;
         }
         if self.best.is_none() {
-            self.save(Checkpoint::Best, &last, on_event)?;
+            self.save(Checkpoint::Best, &last, listener)?;
         }
         let model = self.best.map_or_else(|| last.clone(), |(_, model)| model);
         Ok(Run { model, last, history: self.history, stopped })
@@ -308,10 +322,4 @@ fn card<S: Space>(
         },
         ..before.clone()
     }
-}
-
-fn with_dice<S: Space>(model: &Model<S>, dice: Option<f64>) -> Model<S> {
-    let mut card = model.card().clone();
-    card.provenance.validation_dice = dice;
-    Model::from_parts(model.network().clone(), card, model.device())
 }

@@ -7,26 +7,27 @@ use segmenter_core::{Mask, Sample, Space, Window, metrics::Overlap};
 use segmenter_model::Model;
 use segmenter_predict::{Tiling, predict};
 
-use crate::{DataError, Event, TrainError, trainer::OnEvent};
+use crate::{DataError, Event, TrainError, trainer::Listener};
 
-/// The mean Dice over whole images, and whether the callback wants to go on.
+/// The mean Dice over whole images; `None` if there are none, or the callback says stop before all
+/// are scored.
 pub(crate) fn validate<S: Space>(
     model: &Model<S>,
     samples: &[Sample<S>],
-    on_event: &mut OnEvent<'_>,
-) -> Result<(Option<f64>, ControlFlow<()>), TrainError> {
+    listener: &mut Listener<'_>,
+) -> Result<Option<f64>, TrainError> {
     let mut sum = 0.0;
-    let mut flow = ControlFlow::Continue(());
     for sample in samples {
+        if listener.stop {
+            return Ok(None);
+        }
         let dice = score(model, sample)?;
         sum += dice;
-        if on_event(&Event::Scored { name: sample.name(), dice }).is_break() {
-            flow = ControlFlow::Break(());
-        }
+        listener.tell(&Event::Scored { name: sample.name(), dice });
     }
     #[allow(clippy::cast_precision_loss, reason = "a number of images")]
     let mean = (!samples.is_empty()).then(|| sum / samples.len() as f64);
-    Ok((mean, flow))
+    Ok(mean)
 }
 
 /// The Dice of one image, over its counted voxels, averaged over the structures.
