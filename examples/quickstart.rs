@@ -189,52 +189,51 @@ fn parts<S: Space>(train: Vec<Record>, test: &[Record]) -> Result<Parts<S>, AnyE
         if test.is_empty() { Shares::new(0.7, 0.1, 0.2)? } else { Shares::new(0.88, 0.12, 0.0)? };
     let Split { train, validation, test: held_back } =
         split(train, &shares, 7, |record| record.name().to_owned())?;
-    let unseen = test.iter().chain(&held_back).map(unseen).collect::<Result<_, _>>()?;
+    let unseen = test.iter().chain(&held_back).map(open).collect::<Result<_, _>>()?;
     let (first, more) = two_thirds(load(&train)?);
     Ok(Parts { first, more, validation: load(&validation)?, unseen })
 }
 
-/// Cuts each image along its first axis: the first two fifths for the first round, up to a half for
-/// the second, up to three fifths for validation; the rest is unseen, unless there are test images.
+/// Cuts each image along its first axis: a slab for the first round, one for the second, one for
+/// validation, and one that stays unseen unless there are test images.
 fn slabs<S: Space>(train: &[Record], test: &[Record]) -> Result<Parts<S>, AnyError> {
-    let mut parts = Parts { first: vec![], more: vec![], validation: vec![], unseen: vec![] };
+    let tenths = if test.is_empty() { [4, 5, 6, 10] } else { [7, 8, 10, 10] };
+    let unseen: Vec<Unseen<S>> = test.iter().map(open).collect::<Result<_, _>>()?;
+    let mut parts = Parts { first: vec![], more: vec![], validation: vec![], unseen };
     for record in train {
-        let image = unseen::<S>(record)?;
-        let length = image.raw.extent().as_ref()[0];
-        let cuts = [0, 2 * length / 5, length / 2, 3 * length / 5, length];
-        parts.first.push(sample(&image.slab("a", cuts[0], cuts[1])?)?);
-        parts.more.push(sample(&image.slab("b", cuts[1], cuts[2])?)?);
-        parts.validation.push(sample(&image.slab("c", cuts[2], cuts[3])?)?);
-        if test.is_empty() {
-            parts.unseen.push(image.slab("d", cuts[3], cuts[4])?);
-        }
-    }
-    for record in test {
-        parts.unseen.push(unseen(record)?);
+        let image = open::<S>(record)?;
+        let cuts = tenths.map(|tenths| tenths * image.raw.extent().as_ref()[0] / 10);
+        parts.first.extend(image.slab("a", 0, cuts[0])?.map(sample).transpose()?);
+        parts.more.extend(image.slab("b", cuts[0], cuts[1])?.map(sample).transpose()?);
+        parts.validation.extend(image.slab("c", cuts[1], cuts[2])?.map(sample).transpose()?);
+        parts.unseen.extend(image.slab("d", cuts[2], cuts[3])?);
     }
     Ok(parts)
 }
 
 trait Slab: Sized {
-    /// The slices, or rows, from one to another.
-    fn slab(&self, name: &str, from: usize, to: usize) -> Result<Self, AnyError>;
+    /// The slices, or rows, from one to another, if there are any.
+    fn slab(&self, name: &str, from: usize, to: usize) -> Result<Option<Self>, AnyError>;
 }
 
 impl<S: Space> Slab for Unseen<S> {
-    fn slab(&self, name: &str, from: usize, to: usize) -> Result<Self, AnyError> {
+    fn slab(&self, name: &str, from: usize, to: usize) -> Result<Option<Self>, AnyError> {
+        if from == to {
+            return Ok(None);
+        }
         let mut window = Window::<S>::whole(self.raw.extent());
         window.start.as_mut()[0] = from;
         window.extent.as_mut()[0] = to - from;
         let (raw, truth) = (self.raw.crop(&window)?, self.truth.crop(&window)?);
-        Ok(Self { name: format!("{}_{name}", self.name), raw, truth })
+        Ok(Some(Self { name: format!("{}_{name}", self.name), raw, truth }))
     }
 }
 
-fn sample<S: Space>(image: &Unseen<S>) -> Result<Sample<S>, AnyError> {
-    Ok(Sample::new(&image.name, image.raw.clone(), image.truth.clone())?)
+fn sample<S: Space>(image: Unseen<S>) -> Result<Sample<S>, AnyError> {
+    Ok(Sample::new(image.name, image.raw, image.truth)?)
 }
 
-fn unseen<S: Space>(record: &Record) -> Result<Unseen<S>, AnyError> {
+fn open<S: Space>(record: &Record) -> Result<Unseen<S>, AnyError> {
     let raw: Stack<S, f32> = OpenOptions::new().open_f32(record.raw())?;
     let truth = Mask::open(record.seg1())?;
     Ok(Unseen { name: record.name().to_owned(), raw, truth })

@@ -22,7 +22,9 @@ const EXTENT: [usize; 3] = [4, 24, 24];
 fn run(name: &str, args: &[&str]) -> Output {
     let deps = env::current_exe().unwrap();
     let program = deps.ancestors().nth(2).unwrap().join("examples").join(name);
-    Command::new(program.with_extension(env::consts::EXE_EXTENSION)).args(args).output().unwrap()
+    let program = program.with_extension(env::consts::EXE_EXTENSION);
+    assert!(program.is_file(), "`cargo build --examples` first; `cargo test` does it by itself");
+    Command::new(program).args(args).output().unwrap()
 }
 
 fn stdout(name: &str, args: &[&str]) -> String {

@@ -69,7 +69,8 @@ impl<S: Space> Sample<S> {
         Ok(self)
     }
 
-    /// What the sample is called in messages and reports.
+    /// What the sample is called in messages and reports. Two samples of one name are taken for the
+    /// same image.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -256,7 +256,8 @@ pub enum LoadError {
 impl Record {
     /// Opens the files and makes of them what training takes: the raw image as `f32`; as target what
     /// is above 0 in the base segmentation, and in the other inside the regions to merge; and what
-    /// counts, which is all but the regions excluded. The decision makes no difference here.
+    /// counts, which is all but the regions excluded. The decision makes no difference here. The
+    /// sample is called by the path of its raw image, which no other image shares.
     ///
     /// # Errors
     /// If a file can't be opened or has other axes, the extents differ, or an intensity is not a
@@ -266,7 +267,8 @@ impl Record {
         raw.check_finite()
             .map_err(|source| LoadError::NonFinite { path: self.raw.clone(), source })?;
         let (extent, voxel_size) = (raw.extent(), raw.voxel_size());
-        let sample = Sample::new(&self.name, raw, self.target(extent)?)?;
+        let target = self.target(extent)?;
+        let sample = Sample::new(self.raw.display().to_string(), raw, target)?;
         if self.exclude.is_empty() {
             return Ok(sample);
         }
@@ -351,7 +353,7 @@ mod tests {
         let (_folder, record) = volume();
         let sample = record.load::<Zyx>().unwrap();
         assert!(sample.counted().is_none());
-        assert_eq!(sample.name(), "cell");
+        assert!(sample.name().ends_with("raw.tif"), "{}", sample.name());
         assert_eq!(sample.extent(), [4, 8, 8]);
     }
 

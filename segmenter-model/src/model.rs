@@ -63,7 +63,7 @@ pub struct ModelCard<S: Space> {
 pub struct Provenance {
     /// Program and version that made the file.
     pub made_by: String,
-    /// Names of the images trained on.
+    /// Names of the images trained on, without their folders.
     pub images: Vec<String>,
     /// Optimiser steps taken, over all rounds of training.
     pub steps: u64,

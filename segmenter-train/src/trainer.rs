@@ -315,11 +315,16 @@ fn card<S: Space>(
         voxel_size: data.voxel_size(),
         provenance: Provenance {
             made_by: concat!("segmenter ", env!("CARGO_PKG_VERSION")).to_owned(),
-            images: data.train().iter().map(|sample| sample.name().to_owned()).collect(),
+            images: data.train().iter().map(|sample| file_name(sample.name())).collect(),
             steps: 0,
             validation_dice: None,
             parent,
         },
         ..before.clone()
     }
+}
+
+/// A model is passed on; where its images were on somebody's disk is nobody's business.
+fn file_name(path: &str) -> String {
+    path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned()
 }
