@@ -96,7 +96,8 @@ impl Args {
         parsed.map(Some).ok_or_else(wrong)
     }
 
-    /// The value of an option as an extent such as `16,64,64`, if it was given.
+    /// The value of an option as an extent such as `16,64,64`, if it was given. A plane may be given
+    /// as one slice, `1,64,64`.
     pub(crate) fn extent<S: Space>(&self, name: &str) -> Result<Option<S::Extent>, UsageError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let wrong = || {
@@ -104,7 +105,10 @@ impl Args {
             UsageError(format!("--{name} is {axes} in voxels here, found {}", value.display()))
         };
         let numbers = value.to_str().ok_or_else(wrong)?.split(',').map(str::parse::<usize>);
-        let numbers: Vec<usize> = numbers.collect::<Result<_, _>>().map_err(|_| wrong())?;
+        let mut numbers: Vec<usize> = numbers.collect::<Result<_, _>>().map_err(|_| wrong())?;
+        if S::RANK == 2 && matches!(numbers[..], [1, _, _]) {
+            numbers.remove(0);
+        }
         if numbers.len() != S::RANK {
             return Err(wrong());
         }
