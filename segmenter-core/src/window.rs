@@ -36,6 +36,17 @@ impl<S: Space> Window<S> {
         Self { start: S::extent_from_fn(|_| 0), extent }
     }
 
+    /// The slices of a volume or the rows of a plane, one window each: a grid of any size is walked
+    /// with little of it in memory.
+    pub fn slices(extent: S::Extent) -> impl Iterator<Item = Self> {
+        (0..extent.as_ref()[0]).map(move |index| {
+            let mut slice = Self::whole(extent);
+            slice.start.as_mut()[0] = index;
+            slice.extent.as_mut()[0] = 1;
+            slice
+        })
+    }
+
     /// The voxels covered along one axis.
     #[must_use]
     pub fn range(&self, axis: usize) -> Range<usize> {

@@ -46,10 +46,9 @@ impl Scaling {
     /// The sums are taken in `f64` in one pass, of differences from the first slice's mean, so that
     /// a small contrast on a large offset keeps its digits.
     fn of<S: Space>(image: &dyn Source<S, f32>) -> Result<Self, ReadError> {
-        let extent = image.extent();
         let mut moments = vec![Moments::default(); image.channels()];
-        for slice in 0..extent.as_ref()[0] {
-            let pixels = image.read(&slab::<S>(extent, slice))?;
+        for slice in Window::<S>::slices(image.extent()) {
+            let pixels = image.read(&slice)?;
             for (moments, channel) in moments.iter_mut().zip(pixels.axis_iter(Axis(0))) {
                 moments.add(channel.iter().copied());
             }
@@ -68,16 +67,6 @@ impl Scaling {
             channel.mapv_inplace(|value| (value - mean) / divisor);
         }
     }
-}
-
-/// One slice of a volume, or one row of a plane.
-fn slab<S: Space>(extent: S::Extent, index: usize) -> Window<S> {
-    let first = |axis| axis == 0;
-    let start = S::extent_from_fn(|axis| if first(axis) { index } else { 0 });
-    Window::new(
-        start,
-        S::extent_from_fn(|axis| if first(axis) { 1 } else { extent.as_ref()[axis] }),
-    )
 }
 
 /// Sums of one channel, of differences from `origin`.

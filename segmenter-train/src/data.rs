@@ -188,7 +188,7 @@ fn contents<S: Space>(sample: &Sample<S>) -> Result<Contents, DataError> {
         return Err(DataError::Empty { name: name(), extent: sample.extent().as_ref().to_vec() });
     }
     let (mut foreground, mut counted) = (0, 0);
-    for window in slabs::<S>(sample.extent()) {
+    for window in Window::<S>::slices(sample.extent()) {
         let read = |source| DataError::Read { name: name(), source };
         let raw = sample.raw().read(&window).map_err(read)?;
         NonFinite::check(&raw.view()).map_err(|mut source| {
@@ -227,15 +227,6 @@ pub(crate) fn for_each_counted<S: Space>(
         }
     }
     Ok(())
-}
-
-/// The slices of a volume or the rows of a plane, one window each.
-pub(crate) fn slabs<S: Space>(extent: S::Extent) -> impl Iterator<Item = Window<S>> {
-    (0..extent.as_ref()[0]).map(move |index| {
-        let start = S::extent_from_fn(|axis| if axis == 0 { index } else { 0 });
-        let size = S::extent_from_fn(|axis| if axis == 0 { 1 } else { extent.as_ref()[axis] });
-        Window::new(start, size)
-    })
 }
 
 #[cfg(test)]

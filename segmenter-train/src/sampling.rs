@@ -5,11 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use segmenter_core::{Sample, Space, Window};
 use segmenter_model::{Normalisation, Scaling};
 
-use crate::{
-    DataError, TrainConfig,
-    data::{for_each_counted, slabs},
-    patch::Patch,
-};
+use crate::{DataError, TrainConfig, data::for_each_counted, patch::Patch};
 
 /// Voxels of an image that patches can be centred on. More would not vary the patches noticeably.
 const REMEMBERED: usize = 4096;
@@ -96,7 +92,7 @@ impl<'a, S: Space> Image<'a, S> {
             .scaling(sample.raw())
             .map_err(|source| DataError::Read { name: sample.name().to_owned(), source })?;
         let (mut foreground, mut counted) = (Reservoir::default(), Reservoir::default());
-        for window in slabs::<S>(sample.extent()) {
+        for window in Window::<S>::slices(sample.extent()) {
             for_each_counted(sample, &window, |offset, inside| {
                 let place = || position::<S>(&window, offset);
                 counted.offer(place, &mut rng);
