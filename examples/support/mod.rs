@@ -19,7 +19,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::Arg;
-use segmenter::Space;
+use segmenter::{Space, io};
 
 /// Any error, for the last line a program prints.
 pub(crate) type AnyError = Box<dyn Error>;
@@ -166,9 +166,6 @@ pub(crate) fn bar(length: usize, what: &str) -> ProgressBar {
 
 /// A file's name without its folder and without `.ome.tif(f)`, `.tif(f)` or `.png`.
 pub(crate) fn stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let lower = name.to_lowercase();
-    let endings = [".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png"];
-    let length = endings.iter().find(|ending| lower.ends_with(**ending)).map_or(0, |e| e.len());
-    name[..name.len() - length].to_owned()
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    io::image_stem(&name).unwrap_or(&name).to_owned()
 }

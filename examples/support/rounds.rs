@@ -9,7 +9,10 @@ use segmenter::{
     TrainingData, metrics, predict, train,
 };
 
-use super::{AnyError, bar, pictures, scores};
+use super::{
+    AnyError, bar, pictures,
+    scores::{self, Scores},
+};
 
 /// Images for two rounds of training, and unseen ones to score on.
 pub(crate) struct Rounds<S: Space> {
@@ -46,14 +49,15 @@ impl<S: Space> Rounds<S> {
         let start = Model::init(network, self.config.patch, 1, &device)?;
         let data = TrainingData::new(self.first.clone(), self.validation.clone())?;
         let model = self.round("training", start, &data, 0, &output.join("first_round"))?;
-        println!("after training: {}", scores::Scores::new(self.dice(&model)?));
+        println!("after training: {}", self.scores(&self.found(&model)?)?);
 
         let all = self.first.iter().chain(&self.more).cloned().collect();
         let data = TrainingData::new(all, self.validation.clone())?;
         let model = self.round("fine-tuning", model, &data, 1, &output.join("second_round"))?;
-        let scores = scores::Scores::new(self.dice(&model)?);
+        let found = self.found(&model)?;
+        let scores = self.scores(&found)?;
         println!("after fine-tuning: {scores}");
-        self.show(&model, output)?;
+        self.show(&found, output)?;
         println!("test Dice: {scores}");
         Ok(())
     }
@@ -96,29 +100,32 @@ impl<S: Space> Rounds<S> {
         Ok(run.model)
     }
 
-    fn otsu(&self) -> Result<scores::Scores, AnyError> {
-        let dice = |image: &Unseen<S>| -> Result<f64, AnyError> {
-            Ok(metrics::dice(&scores::otsu(&image.raw)?, &image.truth)?)
+    fn otsu(&self) -> Result<Scores, AnyError> {
+        let found = self.unseen.iter().map(|image| scores::otsu(&image.raw));
+        self.scores(&found.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// What a model finds in each unseen image.
+    fn found(&self, model: &Model<S>) -> Result<Vec<Mask<S>>, AnyError> {
+        let find = |image: &Unseen<S>| -> Result<Mask<S>, AnyError> {
+            let go = |_| ControlFlow::Continue(());
+            let logits = predict(model, &image.raw, &Tiling::of(model), go)?;
+            Ok(logits.mask(0, model.card().threshold))
         };
-        Ok(scores::Scores::new(self.unseen.iter().map(dice).collect::<Result<_, _>>()?))
+        self.unseen.iter().map(find).collect()
     }
 
-    fn found(&self, model: &Model<S>, image: &Unseen<S>) -> Result<Mask<S>, AnyError> {
-        let logits = predict(model, &image.raw, &Tiling::of(model), |_| ControlFlow::Continue(()))?;
-        Ok(logits.mask(0, model.card().threshold))
+    fn scores(&self, found: &[Mask<S>]) -> Result<Scores, AnyError> {
+        let pairs = self.unseen.iter().zip(found);
+        let dice = pairs.map(|(image, found)| metrics::dice(found, &image.truth));
+        Ok(Scores::new(dice.collect::<Result<_, _>>()?))
     }
 
-    fn dice(&self, model: &Model<S>) -> Result<Vec<f64>, AnyError> {
-        let dice = |image| Ok(metrics::dice(&self.found(model, image)?, &image.truth)?);
-        self.unseen.iter().map(dice).collect()
-    }
-
-    fn show(&self, model: &Model<S>, output: &Path) -> Result<(), AnyError> {
-        for image in &self.unseen {
-            let found = self.found(model, image)?;
+    fn show(&self, found: &[Mask<S>], output: &Path) -> Result<(), AnyError> {
+        for (image, found) in self.unseen.iter().zip(found) {
             let Unseen { name, raw, truth } = image;
             found.save(output.join("predictions").join(format!("{name}_mask.ome.tif")))?;
-            let picture = pictures::comparison(raw, truth, &found);
+            let picture = pictures::comparison(raw, truth, found);
             picture.save(output.join("pictures").join(format!("{name}.png")))?;
         }
         println!("models, masks and pictures are in {}", output.display());

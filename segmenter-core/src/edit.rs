@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView, ArrayViewMut};
 
-use crate::{ExtentMismatch, Labels, Mask, Region, Space, Window, grid::same_extent};
+use crate::{ExtentMismatch, Labels, Mask, Region, Space, Window};
 
 impl<S: Space> Mask<S> {
     /// The mask of what is in any of these regions.
@@ -40,7 +40,7 @@ impl<S: Space> Mask<S> {
     /// # Errors
     /// If the extents differ.
     pub fn merged_with(&self, other: &Self, region: &Region) -> Result<Self, ExtentMismatch> {
-        same_extent::<S>(other.extent(), self.extent())?;
+        ExtentMismatch::check(other.extent(), self.extent())?;
         let mut merged = self.clone();
         take::<S, _>(merged.view_mut(), other.view(), region);
         Ok(merged)
@@ -74,7 +74,7 @@ impl<S: Space> Labels<S> {
     /// # Errors
     /// If the extents differ.
     pub fn merged_with(&self, other: &Self, region: &Region) -> Result<Self, ExtentMismatch> {
-        same_extent::<S>(other.extent(), self.extent())?;
+        ExtentMismatch::check(other.extent(), self.extent())?;
         let mut merged = self.clone();
         take::<S, _>(merged.view_mut(), other.view(), region);
         Ok(merged)

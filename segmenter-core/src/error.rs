@@ -42,6 +42,15 @@ pub struct NonFinite {
 }
 
 impl NonFinite {
+    /// The same voxel, by its place in the image of which a part that starts here was checked.
+    #[must_use]
+    pub fn shifted(mut self, start: impl AsRef<[usize]>) -> Self {
+        for (index, start) in self.index.iter_mut().skip(1).zip(start.as_ref()) {
+            *index += start;
+        }
+        self
+    }
+
     /// Checks that every intensity is a finite number. `[c, z, y, x]` or `[c, y, x]`.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use ndarray::{Array, ArrayView, ArrayViewMut, Dimension};
 
-use crate::{ExtentMismatch, ReadError, Space, VoxelSize, Window, Yx, Zyx};
+use crate::{ReadError, Space, VoxelSize, Window, Yx, Zyx};
 
 /// What the three grids have in common.
 macro_rules! grid {
@@ -163,12 +163,4 @@ impl<S: Space> Probability<S> {
 /// The array in the order of its axes, copied only if it is not yet.
 pub(crate) fn contiguous<T: Clone, D: Dimension>(array: Array<T, D>) -> Array<T, D> {
     if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() }
-}
-
-/// Checks that two grids have the same extent.
-pub(crate) fn same_extent<S: Space>(
-    found: S::Extent,
-    expected: S::Extent,
-) -> Result<(), ExtentMismatch> {
-    ExtentMismatch::check(found, expected)
 }

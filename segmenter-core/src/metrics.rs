@@ -2,7 +2,7 @@
 
 use ndarray::Zip;
 
-use crate::{ExtentMismatch, Mask, Space, grid::same_extent};
+use crate::{ExtentMismatch, Mask, Space};
 
 /// Twice the shared voxels over the voxels of both: 2·|A ∩ B| / (|A| + |B|), from 0 to 1
 /// (Dice 1945). Two empty masks agree: 1.
@@ -55,7 +55,7 @@ impl Overlap {
         truth: &Mask<S>,
         counted: Option<&Mask<S>>,
     ) -> Result<Self, ExtentMismatch> {
-        same_extent::<S>(found.extent(), truth.extent())?;
+        ExtentMismatch::check(found.extent(), truth.extent())?;
         let mut overlap = Self::default();
         let mut add = |found: bool, truth: bool| {
             overlap.found += u64::from(found);
@@ -66,7 +66,7 @@ impl Overlap {
         match counted {
             None => pair.for_each(|&found, &truth| add(found, truth)),
             Some(counted) => {
-                same_extent::<S>(counted.extent(), truth.extent())?;
+                ExtentMismatch::check(counted.extent(), truth.extent())?;
                 pair.and(counted.view())
                     .for_each(|&found, &truth, &counts| add(found && counts, truth && counts));
             }

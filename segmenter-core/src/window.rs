@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView, Dimension, Slice};
+use ndarray::{ArrayView, ArrayViewMut, Axis, Dimension, Slice};
 
 use crate::Space;
 
@@ -82,9 +82,38 @@ impl<S: Space> Window<S> {
         array: &'a ArrayView<'_, T, S::ChannelDim>,
     ) -> ArrayView<'a, T, S::ChannelDim> {
         debug_assert_eq!(array.raw_dim().ndim(), S::RANK + 1, "channels lead");
-        array.slice_each_axis(|axis| match axis.axis.index() {
-            0 => Slice::from(..),
-            spatial => Slice::from(self.range(spatial - 1)),
-        })
+        array.slice_each_axis(|axis| self.channels_and_range(axis.axis))
+    }
+
+    /// The part of a spatial array that the window covers, for writing.
+    ///
+    /// # Panics
+    /// If the window does not [fit](Self::fits).
+    #[must_use]
+    pub fn view_mut<'a, T>(
+        &self,
+        array: &'a mut ArrayViewMut<'_, T, S::Dim>,
+    ) -> ArrayViewMut<'a, T, S::Dim> {
+        array.slice_each_axis_mut(|axis| Slice::from(self.range(axis.axis.index())))
+    }
+
+    /// The part of an array with a leading channel axis that the window covers, all channels, for
+    /// writing.
+    ///
+    /// # Panics
+    /// If the window does not [fit](Self::fits).
+    #[must_use]
+    pub fn view_channels_mut<'a, T>(
+        &self,
+        array: &'a mut ArrayViewMut<'_, T, S::ChannelDim>,
+    ) -> ArrayViewMut<'a, T, S::ChannelDim> {
+        array.slice_each_axis_mut(|axis| self.channels_and_range(axis.axis))
+    }
+
+    fn channels_and_range(&self, axis: Axis) -> Slice {
+        match axis {
+            Axis(0) => Slice::from(..),
+            Axis(spatial) => Slice::from(self.range(spatial - 1)),
+        }
     }
 }

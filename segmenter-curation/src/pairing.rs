@@ -64,7 +64,7 @@ impl Folder {
     /// `None` if by its ending it is no image.
     #[must_use]
     pub fn name_of<'a>(&self, file: &'a str) -> Option<&'a str> {
-        let stem = crate::path::image_stem(file)?;
+        let stem = segmenter_core::io::image_stem(file)?;
         let stem = stem.strip_prefix(&self.prefix).unwrap_or(stem);
         Some(stem.strip_suffix(&self.suffix).unwrap_or(stem))
     }

@@ -24,7 +24,10 @@ use std::{
 use csv::StringRecord;
 use segmenter_core::{
     InvalidRegion, Region,
-    io::npy::{NpyError, read_polygons},
+    io::{
+        image_stem,
+        npy::{NpyError, read_polygons},
+    },
 };
 
 pub use self::export::{ExportError, export, write_rows};
@@ -324,7 +327,7 @@ fn record(row: Row, faults: &mut Vec<MaskFault>) -> Record {
 
 fn name(raw: &Path) -> String {
     let file = raw.file_name().unwrap_or_default().to_string_lossy();
-    path::image_stem(&file).unwrap_or(&file).to_owned()
+    image_stem(&file).unwrap_or(&file).to_owned()
 }
 
 /// The regions in a mask of the plugin, in the order in which they were drawn.

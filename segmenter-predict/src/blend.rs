@@ -1,6 +1,6 @@
 //! How overlapping tiles become one image.
 
-use ndarray::{Array, ArrayView, ArrayViewMut, Axis, Dimension, Slice, Zip};
+use ndarray::{Array, ArrayView, Axis, Zip};
 use segmenter_core::{Space, Window};
 
 /// Standard deviation of the weights as a share of the tile: MONAI's `sigma_scale`.
@@ -56,13 +56,13 @@ impl<S: Space> Blend<S> {
 
     pub(crate) fn add(&mut self, window: &Window<S>, tile: &ArrayView<'_, f32, S::ChannelDim>) {
         for (mut sums, tile) in self.sums.axis_iter_mut(Axis(0)).zip(tile.axis_iter(Axis(0))) {
-            let place = crop(&mut sums, window);
+            let place = window.view_mut(&mut sums);
             Zip::from(place).and(tile).and(&self.weights).for_each(|sum, &value, &weight| {
                 *sum += weight * value;
             });
         }
         let mut totals = self.totals.view_mut();
-        Zip::from(crop(&mut totals, window)).and(&self.weights).for_each(|total, &weight| {
+        Zip::from(window.view_mut(&mut totals)).and(&self.weights).for_each(|total, &weight| {
             *total += weight;
         });
     }
@@ -73,13 +73,6 @@ impl<S: Space> Blend<S> {
         }
         self.sums
     }
-}
-
-fn crop<'a, D: Dimension, S: Space>(
-    array: &'a mut ArrayViewMut<'_, f32, D>,
-    window: &Window<S>,
-) -> ArrayViewMut<'a, f32, D> {
-    array.slice_each_axis_mut(|axis| Slice::from(window.range(axis.axis.index())))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array, ArrayViewMut, Axis, Slice};
+use ndarray::Array;
 use segmenter_core::{NonFinite, ReadError, Source, Space, Window};
 use segmenter_model::{Model, PatchError, Scaling, tensor};
 
@@ -118,10 +118,10 @@ impl<'a, S: Space> Frame<'a, S> {
         let mut tile = Array::zeros(S::channel_dim(self.image.channels(), window.extent));
         let (inside, offset) = self.inside(window);
         let mut pixels = self.image.read(&inside)?;
-        NonFinite::check(&pixels.view()).map_err(|error| shifted(error, inside.start.as_ref()))?;
+        NonFinite::check(&pixels.view()).map_err(|error| error.shifted(inside.start))?;
         self.scaling.apply(pixels.view_mut());
-        let mut view = tile.view_mut();
-        place::<S>(&mut view, &Window::new(offset, inside.extent)).assign(&pixels);
+        let place = Window::<S>::new(offset, inside.extent);
+        place.view_channels_mut(&mut tile.view_mut()).assign(&pixels);
         Ok(tile)
     }
 
@@ -142,32 +142,13 @@ impl<'a, S: Space> Frame<'a, S> {
         (inside, offset)
     }
 
-    fn crop(&self, mut padded: Array<f32, S::ChannelDim>) -> Array<f32, S::ChannelDim> {
+    fn crop(&self, padded: Array<f32, S::ChannelDim>) -> Array<f32, S::ChannelDim> {
         if self.padded == self.image.extent() {
             return padded;
         }
-        let window = Window::new(self.margin, self.image.extent());
-        place::<S>(&mut padded.view_mut(), &window).to_owned()
+        let window = Window::<S>::new(self.margin, self.image.extent());
+        window.view_channels(&padded.view()).to_owned()
     }
-}
-
-/// A box of an array with a leading channel axis, for writing.
-fn place<'a, S: Space>(
-    array: &'a mut ArrayViewMut<'_, f32, S::ChannelDim>,
-    window: &Window<S>,
-) -> ArrayViewMut<'a, f32, S::ChannelDim> {
-    array.slice_each_axis_mut(|axis| match axis.axis {
-        Axis(0) => Slice::from(..),
-        Axis(spatial) => Slice::from(window.range(spatial - 1)),
-    })
-}
-
-/// The position in the image of an error found in a tile.
-fn shifted(mut error: NonFinite, start: &[usize]) -> NonFinite {
-    for (index, start) in error.index.iter_mut().skip(1).zip(start) {
-        *index += start;
-    }
-    error
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub struct TrainConfig<S: Space> {
     pub epochs: usize,
     /// Patches cut from each image in one epoch.
     pub patches_per_image: usize,
-    /// The share of patches that are centred on a foreground voxel, from 0 to 1. The others lie
+    /// The share of patches that are placed to hold a foreground voxel, from 0 to 1. The others lie
     /// anywhere.
     pub foreground_share: f64,
     /// The largest learning rate; the [schedule](Self::schedule) says when it is reached.

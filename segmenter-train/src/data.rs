@@ -144,8 +144,8 @@ impl<S: Space> TrainingData<S> {
         let mut foreground = false;
         for (index, sample) in self.train.iter().chain(&self.validation).enumerate() {
             faults.extend(self.channel_faults(sample));
-            match contents(sample) {
-                Ok(contents) => foreground |= index < self.train.len() && contents.foreground > 0,
+            match counted_foreground(sample) {
+                Ok(voxels) => foreground |= index < self.train.len() && voxels > 0,
                 Err(fault) => faults.push(fault),
             }
         }
@@ -177,12 +177,8 @@ impl<S: Space> TrainingData<S> {
     }
 }
 
-/// What a pass over an image finds.
-struct Contents {
-    foreground: u64,
-}
-
-fn contents<S: Space>(sample: &Sample<S>) -> Result<Contents, DataError> {
+/// The foreground voxels that count, found in one pass over an image that also checks it.
+fn counted_foreground<S: Space>(sample: &Sample<S>) -> Result<u64, DataError> {
     let name = || sample.name().to_owned();
     if sample.extent().as_ref().contains(&0) {
         return Err(DataError::Empty { name: name(), extent: sample.extent().as_ref().to_vec() });
@@ -191,9 +187,9 @@ fn contents<S: Space>(sample: &Sample<S>) -> Result<Contents, DataError> {
     for window in Window::<S>::slices(sample.extent()) {
         let read = |source| DataError::Read { name: name(), source };
         let raw = sample.raw().read(&window).map_err(read)?;
-        NonFinite::check(&raw.view()).map_err(|mut source| {
-            source.index[1] += window.start.as_ref()[0];
-            DataError::NonFinite { name: name(), source }
+        NonFinite::check(&raw.view()).map_err(|source| DataError::NonFinite {
+            name: name(),
+            source: source.shifted(window.start),
         })?;
         for_each_counted(sample, &window, |_, inside| {
             counted += 1;
@@ -203,7 +199,7 @@ fn contents<S: Space>(sample: &Sample<S>) -> Result<Contents, DataError> {
     if counted == 0 {
         return Err(DataError::NothingCounts { name: name() });
     }
-    Ok(Contents { foreground })
+    Ok(foreground)
 }
 
 /// Calls back for each counted voxel of a window with its offset there, last axis fastest, and

@@ -1,6 +1,6 @@
 //! Patches: what one training step sees.
 
-use ndarray::{Array, ArrayViewMut, Axis, Slice};
+use ndarray::{Array, Axis};
 use segmenter_core::{Sample, Source, Space, Window};
 use segmenter_model::Scaling;
 
@@ -96,12 +96,7 @@ impl<S: Space> Fit<S> {
     ) -> Array<f32, S::ChannelDim> {
         let mut padded = Array::zeros(S::channel_dim(inside.len_of(Axis(0)), patch));
         let place = Window::<S>::new(self.offset, self.inside.extent);
-        let mut view: ArrayViewMut<'_, f32, S::ChannelDim> = padded.view_mut();
-        view.slice_each_axis_inplace(|axis| match axis.axis {
-            Axis(0) => Slice::from(..),
-            Axis(spatial) => Slice::from(place.range(spatial - 1)),
-        });
-        view.assign(inside);
+        place.view_channels_mut(&mut padded.view_mut()).assign(inside);
         padded
     }
 }

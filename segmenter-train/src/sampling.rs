@@ -7,7 +7,7 @@ use segmenter_model::{Normalisation, Scaling};
 
 use crate::{DataError, TrainConfig, data::for_each_counted, patch::Patch};
 
-/// Voxels of an image that patches can be centred on. More would not vary the patches noticeably.
+/// Voxels of an image that patches can be placed on. More would not vary the patches noticeably.
 const REMEMBERED: usize = 4096;
 
 /// Patches drawn anywhere before one is placed on a voxel that is known to count.
