@@ -41,6 +41,7 @@ mod source;
 mod space;
 mod stack;
 pub mod threshold;
+pub mod torch;
 mod voxel;
 mod window;
 

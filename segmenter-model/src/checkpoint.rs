@@ -6,12 +6,11 @@ use std::{
 };
 
 use burn::tensor::Device;
-use segmenter_core::{Space, Yx, Zyx};
+use segmenter_core::{Space, Yx, Zyx, torch::TorchFile};
 use serde_json::Value as Json;
 
 use crate::{
-    DynUNetConfig, LoadError, Model, ModelCard, NamedTensor, Normalisation, Provenance,
-    load::build, torch::TorchFile,
+    DynUNetConfig, LoadError, Model, ModelCard, NamedTensor, Normalisation, Provenance, load::build,
 };
 
 /// The name that CytoDL's module gives the network.

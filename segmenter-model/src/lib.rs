@@ -18,7 +18,6 @@ mod model;
 mod network;
 mod normalise;
 pub mod tensor;
-pub mod torch;
 pub mod weights;
 
 pub use burn;
@@ -27,4 +26,5 @@ pub use load::{AnyModel, LoadError};
 pub use model::{InitError, Model, Model2, Model3, ModelCard, Provenance};
 pub use network::DynUNet;
 pub use normalise::{Normalisation, Scaling};
-pub use weights::{NamedTensor, WeightFault, WeightsError};
+pub use segmenter_core::torch::NamedTensor;
+pub use weights::{WeightFault, WeightsError};

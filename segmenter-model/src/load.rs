@@ -8,11 +8,11 @@ use std::{
 };
 
 use burn::tensor::Device;
-use segmenter_core::{Space, Yx, Zyx};
+use segmenter_core::{Space, Yx, Zyx, torch::TorchError};
 
 use crate::{
     ConfigError, DynUNet, Model, ModelCard, NamedTensor, PatchError, WeightsError,
-    checkpoint::Checkpoint, file::ModelFile, torch::TorchError, weights,
+    checkpoint::Checkpoint, file::ModelFile, weights,
 };
 
 /// Why a model could not be loaded.

@@ -10,15 +10,7 @@ use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{Tensor, TensorData},
 };
-
-/// One named array of `f32`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedTensor {
-    /// The length of each axis, slowest first.
-    pub shape: Vec<usize>,
-    /// The values in that order.
-    pub values: Vec<f32>,
-}
+use segmenter_core::torch::NamedTensor;
 
 /// Weights that do not fit a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Python's values as JSON.
 
-use segmenter_core::pickle::Value;
+use crate::pickle::Value;
 use serde_json::{Number, Value as Json};
 
 /// A Python value as JSON, for what people put into hyper-parameters.

@@ -1,6 +1,6 @@
 //! Tensors: how their values lie in a storage.
 
-use segmenter_core::pickle::Value;
+use crate::pickle::Value;
 
 use super::decode::{Number, number};
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use segmenter_core::{io::zip::ZipError, pickle::PickleError};
+use crate::{io::zip::ZipError, pickle::PickleError};
 
 /// Why a checkpoint was not read.
 #[derive(Debug, thiserror::Error)]

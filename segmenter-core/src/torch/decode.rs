@@ -1,6 +1,6 @@
 //! The numbers in a storage.
 
-use segmenter_core::pickle::Global;
+use crate::pickle::Global;
 
 /// A type of number, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

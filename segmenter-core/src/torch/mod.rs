@@ -2,11 +2,11 @@
 //!
 //! Since version 1.6, `torch.save` writes a zip archive: `data.pkl` is a pickle of everything but
 //! the numbers, and `data/0`, `data/1`, … are the storages that its tensors look into. The pickle
-//! is read as data (see [`pickle`]); of Python's names it may hold only those that tensors and
+//! is read as data (see [`mod@pickle`]); of Python's names it may hold only those that tensors and
 //! dictionaries need, and every other is refused by name.
 //!
 //! ```no_run
-//! use segmenter_model::torch::TorchFile;
+//! use segmenter_core::torch::TorchFile;
 //!
 //! let mut file = TorchFile::open("checkpoints/last.ckpt")?;
 //! if let Some(parameters) = file.hyper_parameters() {
@@ -15,7 +15,7 @@
 //! for (name, tensor) in file.tensors()? {
 //!     println!("{name}: {:?}", tensor.shape);
 //! }
-//! # Ok::<(), segmenter_model::torch::TorchError>(())
+//! # Ok::<(), segmenter_core::torch::TorchError>(())
 //! ```
 
 mod decode;
@@ -26,12 +26,13 @@ mod tensor;
 mod tests;
 
 use std::{
+    fmt,
     fs::File,
-    io::BufReader,
+    io::{BufReader, Cursor, Read, Seek},
     path::{Path, PathBuf},
 };
 
-use segmenter_core::{
+use crate::{
     io::zip::Archive,
     pickle::{self, Reader, Unknown, Value},
 };
@@ -41,19 +42,31 @@ pub use json::to_json;
 
 use tensor::View;
 
-use crate::NamedTensor;
-
 /// A checkpoint, of which the numbers are read when they are asked for.
 #[derive(Debug)]
 pub struct TorchFile {
     path: PathBuf,
-    archive: Archive<BufReader<File>>,
+    archive: Archive<Box<dyn Input>>,
     /// The folder in the archive that everything is in.
     folder: String,
     root: Value,
     /// The length of the file in bytes.
     length: u64,
 }
+
+/// One named array of `f32`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    /// The length of each axis, slowest first.
+    pub shape: Vec<usize>,
+    /// The values in that order.
+    pub values: Vec<f32>,
+}
+
+/// A file on disk, or one that was inside another.
+trait Input: Read + Seek + fmt::Debug + Send {}
+
+impl<T: Read + Seek + fmt::Debug + Send> Input for T {}
 
 /// Where the values of each tensor are, or why that can't be said, by its name.
 type Views = Vec<(String, Result<View, String>)>;
@@ -93,12 +106,35 @@ impl TorchFile {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, unknown: Unknown) -> Result<Self, TorchError> {
-        /// What the storages may take together.
-        const LIMIT: u64 = 64 << 30;
         let path = path.as_ref().to_owned();
         let (file, length) = open_file(&path)?;
+        Self::new(path, Box::new(BufReader::new(file)), length, unknown)
+    }
+
+    /// Reads a checkpoint that is in memory, such as one out of an archive; errors name it by
+    /// `path`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(
+        path: impl Into<PathBuf>,
+        bytes: Vec<u8>,
+        unknown: Unknown,
+    ) -> Result<Self, TorchError> {
+        let length = bytes.len() as u64;
+        Self::new(path.into(), Box::new(Cursor::new(bytes)), length, unknown)
+    }
+
+    fn new(
+        path: PathBuf,
+        input: Box<dyn Input>,
+        length: u64,
+        unknown: Unknown,
+    ) -> Result<Self, TorchError> {
+        /// What the storages may take together.
+        const LIMIT: u64 = 64 << 30;
         let fail = |source| TorchError::Archive { path: path.clone(), source };
-        let mut archive = Archive::new(BufReader::new(file), LIMIT).map_err(fail)?;
+        let mut archive = Archive::new(input, LIMIT).map_err(fail)?;
         let folder = folder(&archive, &path)?;
         let bytes = archive.read(&format!("{folder}/data.pkl")).map_err(fail)?;
         check_byte_order(&mut archive, &folder, &path)?;
@@ -204,7 +240,7 @@ fn limits(length: u64) -> pickle::Limits {
 }
 
 /// The one folder at the top of the archive that has a `data.pkl`.
-fn folder(archive: &Archive<BufReader<File>>, path: &Path) -> Result<String, TorchError> {
+fn folder(archive: &Archive<Box<dyn Input>>, path: &Path) -> Result<String, TorchError> {
     let folders = archive.names().filter_map(|name| name.strip_suffix("/data.pkl"));
     let found: Vec<&str> = folders.filter(|folder| !folder.contains('/')).collect();
     match found[..] {
@@ -215,7 +251,7 @@ fn folder(archive: &Archive<BufReader<File>>, path: &Path) -> Result<String, Tor
 
 /// Newer versions say the byte order; older ones know only little-endian.
 fn check_byte_order(
-    archive: &mut Archive<BufReader<File>>,
+    archive: &mut Archive<Box<dyn Input>>,
     folder: &str,
     path: &Path,
 ) -> Result<(), TorchError> {
