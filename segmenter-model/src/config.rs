@@ -34,6 +34,67 @@ pub struct DynUNetConfig<S: Space> {
     pub upsample_kernel_size: Vec<S::Extent>,
     /// Whether the blocks on the way down have a residual connection.
     pub res_block: bool,
+    /// The normalisation after each convolution.
+    #[serde(default)]
+    pub norm: Norm,
+    /// The slope of the activation, a leaky ReLU, for negative values; 0 makes it a ReLU.
+    #[serde(default = "negative_slope")]
+    pub negative_slope: f64,
+    /// Whether the transposed convolutions have a bias.
+    #[serde(default)]
+    pub trans_bias: bool,
+    /// Outputs at coarser levels that a network trained elsewhere brought along (MONAI's
+    /// `deep_supr_num`). They are kept and not computed.
+    #[serde(default)]
+    pub deep_supervision_heads: usize,
+    /// The share of features that were dropped in training elsewhere. In prediction nothing is
+    /// dropped, nor is it in training here; the number is kept for going back.
+    #[serde(default)]
+    pub dropout: f64,
+}
+
+/// The normalisation after each convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Norm {
+    /// What is normalised together.
+    pub kind: NormKind,
+    /// Whether each channel has a learned scale and offset.
+    pub affine: bool,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+/// What is normalised together, to mean 0 and variance 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NormKind {
+    /// Each channel of each image.
+    Instance,
+    /// Each channel over the batch, in training. In prediction, the statistics that training saw are
+    /// used.
+    Batch {
+        /// How far the kept statistics move towards those of a batch, from 0 to 1.
+        momentum: f64,
+    },
+    /// So many groups of channels of each image.
+    Group {
+        /// The number of groups.
+        groups: usize,
+    },
+}
+
+/// MONAI's default for DynUNet, with the constant of PyTorch.
+impl Default for Norm {
+    fn default() -> Self {
+        Self { kind: NormKind::Instance, affine: true, epsilon: 1e-5 }
+    }
+}
+
+/// MONAI's default for DynUNet.
+fn negative_slope() -> f64 {
+    0.01
 }
 
 /// A network that can't be built.
@@ -84,6 +145,34 @@ pub enum ConfigError {
         /// Its kernel.
         kernel: Vec<usize>,
     },
+    /// The channels of a level do not make whole groups.
+    #[error("level {level} has {filters} feature maps, which do not make {groups} groups")]
+    Groups {
+        /// The level, counted from 0 at the input.
+        level: usize,
+        /// Its feature maps.
+        filters: usize,
+        /// Groups of the normalisation.
+        groups: usize,
+    },
+    /// A number is outside of what it means.
+    #[error("`{field}` is {found}, but it has to be {needed}")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        found: String,
+        /// What it may be.
+        needed: &'static str,
+    },
+    /// There are more outputs at coarser levels than such levels.
+    #[error("{found} deep supervision heads are too many for {levels} levels")]
+    Heads {
+        /// Heads asked for.
+        found: usize,
+        /// Levels that `filters` names.
+        levels: usize,
+    },
     /// The first level makes the image coarser, so logits would be smaller than the image.
     #[error("the first level has stride {found:?}; it has to be 1 along each axis")]
     FirstStride {
@@ -133,6 +222,11 @@ impl<S: Space> DynUNetConfig<S> {
             strides: strides.to_vec(),
             upsample_kernel_size: strides.get(1..).unwrap_or_default().to_vec(),
             res_block: true,
+            norm: Norm::default(),
+            negative_slope: negative_slope(),
+            trans_bias: false,
+            deep_supervision_heads: 0,
+            dropout: 0.0,
         }
     }
 
@@ -190,6 +284,10 @@ impl<S: Space> DynUNetConfig<S> {
         self.check_lengths(levels)?;
         self.check_zeros()?;
         self.check_strides()?;
+        self.check_norm()?;
+        if self.deep_supervision_heads > levels - 2 {
+            return Err(ConfigError::Heads { found: self.deep_supervision_heads, levels });
+        }
         let even = |kernel: &S::Extent| kernel.as_ref().iter().any(|size| size % 2 == 0);
         match self.kernel_size.iter().position(even) {
             None => Ok(()),
@@ -246,6 +344,58 @@ impl<S: Space> DynUNetConfig<S> {
             }
         }
         Ok(())
+    }
+
+    fn check_norm(&self) -> Result<(), ConfigError> {
+        let range = |holds: bool, field, found: f64, needed| match holds {
+            true => Ok(()),
+            false => Err(ConfigError::Range { field, found: found.to_string(), needed }),
+        };
+        let Norm { kind, epsilon, .. } = self.norm;
+        range(epsilon.is_finite() && epsilon > 0.0, "norm.epsilon", epsilon, "above 0")?;
+        let slope = self.negative_slope;
+        range(slope.is_finite(), "negative_slope", slope, "a finite number")?;
+        match kind {
+            NormKind::Instance => Ok(()),
+            NormKind::Batch { momentum } => {
+                let share = (0.0..=1.0).contains(&momentum);
+                range(share, "norm.momentum", momentum, "from 0 to 1")
+            }
+            NormKind::Group { groups } => self.check_groups(groups),
+        }
+    }
+
+    fn check_groups(&self, groups: usize) -> Result<(), ConfigError> {
+        let unfit = |filters: &usize| groups == 0 || filters % groups != 0;
+        match self.filters.iter().position(unfit) {
+            None => Ok(()),
+            Some(level) => Err(ConfigError::Groups { level, filters: self.filters[level], groups }),
+        }
+    }
+
+    /// An upper bound of the number of parameters, if it can be counted.
+    pub(crate) fn parameters(&self) -> Option<usize> {
+        let volume = |extent: S::Extent| {
+            extent.as_ref().iter().try_fold(1_usize, |volume, &size| volume.checked_mul(size))
+        };
+        let product = |factors: [usize; 3]| {
+            factors.into_iter().try_fold(1_usize, |product, factor| product.checked_mul(factor))
+        };
+        let mut total = 0_usize;
+        let mut above = self.in_channels.max(self.out_channels);
+        for (level, &filters) in self.filters.iter().enumerate() {
+            let widest = filters.checked_add(above)?;
+            // Two convolutions, a projection and their normalisations on the way down, at most as
+            // many on the way up, a step between the levels, and a head.
+            let kernel = volume(self.kernel_size[level])?.checked_add(1)?.checked_mul(4)?;
+            let step = match level {
+                0 => 1,
+                _ => volume(self.upsample_kernel_size[level - 1])?,
+            };
+            total = total.checked_add(product([widest, widest, kernel.checked_add(step)?])?)?;
+            above = filters;
+        }
+        Some(total)
     }
 
     /// What each axis of a patch has to be a multiple of: the product of the strides.

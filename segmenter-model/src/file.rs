@@ -185,6 +185,15 @@ fn self_test<S: Space>(
     }))
 }
 
+/// The tensors of any safetensors file.
+pub(crate) fn read_tensors(path: &Path) -> Result<Vec<(String, NamedTensor)>, LoadError> {
+    let bytes = fs::read(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+    let tensors = deserialise(&bytes);
+    let tensors =
+        tensors.map_err(|reason| LoadError::Malformed { path: path.to_owned(), reason })?;
+    Ok(tensors.into_iter().collect())
+}
+
 fn metadata(bytes: &[u8]) -> Result<HashMap<String, String>, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     header.metadata().clone().ok_or_else(|| "it has no metadata".to_owned())

@@ -17,14 +17,16 @@ mod load;
 mod model;
 mod network;
 mod normalise;
+mod postprocess;
 pub mod tensor;
 pub mod weights;
 
 pub use burn;
-pub use config::{ConfigError, DynUNetConfig, PatchError, Size};
+pub use config::{ConfigError, DynUNetConfig, Norm, NormKind, PatchError, Size};
 pub use load::{AnyModel, LoadError};
 pub use model::{InitError, Model, Model2, Model3, ModelCard, Provenance};
 pub use network::DynUNet;
 pub use normalise::{Normalisation, Scaling};
+pub use postprocess::{Blending, Postprocess};
 pub use segmenter_core::torch::NamedTensor;
 pub use weights::{WeightFault, WeightsError};

@@ -4,7 +4,9 @@ use burn::tensor::{Device, Tensor};
 use segmenter_core::{Space, VoxelSize, Yx, Zyx};
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfigError, DynUNet, DynUNetConfig, Normalisation, PatchError};
+use crate::{
+    Blending, ConfigError, DynUNet, DynUNetConfig, Normalisation, PatchError, Postprocess,
+};
 
 /// A network with all that prediction needs to know about it: how to scale intensities, which patch
 /// it was trained on, where to cut its probabilities.
@@ -49,12 +51,37 @@ pub struct ModelCard<S: Space> {
     pub tile: S::Extent,
     /// The share of a tile that it has in common with the next one in prediction, from 0 to below 1.
     pub overlap: f64,
+    /// How voxels that several tiles hold are put together.
+    #[serde(default)]
+    pub blending: Blending,
     /// The probability above which a voxel is foreground.
     pub threshold: f32,
+    /// What the program that trained the model makes of its logits, if that was another.
+    #[serde(default)]
+    pub postprocess: Option<Postprocess>,
     /// The voxel size of the images trained on, if they agreed on one.
     pub voxel_size: Option<VoxelSize<S>>,
     /// Where the weights come from.
     pub provenance: Provenance,
+}
+
+impl<S: Space> ModelCard<S> {
+    /// What is known of a network that was made for patches of this extent: nothing but that.
+    #[must_use]
+    pub fn new(network: DynUNetConfig<S>, patch: S::Extent) -> Self {
+        Self {
+            network,
+            normalisation: Normalisation::default(),
+            patch,
+            tile: patch,
+            overlap: 0.2,
+            blending: Blending::default(),
+            threshold: 0.5,
+            postprocess: None,
+            voxel_size: None,
+            provenance: Provenance::default(),
+        }
+    }
 }
 
 /// Where weights come from.
@@ -98,16 +125,7 @@ impl<S: Space> Model<S> {
     ) -> Result<Self, InitError> {
         network.check()?;
         network.check_patch(patch)?;
-        let card = ModelCard {
-            network,
-            normalisation: Normalisation::default(),
-            patch,
-            tile: patch,
-            overlap: 0.2,
-            threshold: 0.5,
-            voxel_size: None,
-            provenance: Provenance::default(),
-        };
+        let card = ModelCard::new(network, patch);
         Ok(Self::from_parts(DynUNet::new(&card.network, seed, device)?, card, device))
     }
 

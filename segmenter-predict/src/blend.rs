@@ -2,6 +2,9 @@
 
 use ndarray::{Array, ArrayView, Axis, Zip};
 use segmenter_core::{Space, Window};
+use segmenter_model::Blending;
+
+use crate::Tiling;
 
 /// Standard deviation of the weights as a share of the tile: MONAI's `sigma_scale`.
 const SIGMA: f64 = 0.125;
@@ -46,11 +49,14 @@ pub(crate) struct Blend<S: Space> {
 }
 
 impl<S: Space> Blend<S> {
-    pub(crate) fn new(channels: usize, image: S::Extent, tile: S::Extent) -> Self {
+    pub(crate) fn new(channels: usize, image: S::Extent, tiling: &Tiling<S>) -> Self {
         Self {
             sums: Array::zeros(S::channel_dim(channels, image)),
             totals: Array::zeros(S::dim(image)),
-            weights: gaussian_weights::<S>(tile),
+            weights: match tiling.blending() {
+                Blending::Constant => Array::ones(S::dim(tiling.tile())),
+                _ => gaussian_weights::<S>(tiling.tile()),
+            },
         }
     }
 
@@ -94,7 +100,7 @@ mod tests {
 
     #[test]
     fn tiles_that_agree_blend_to_what_they_agree_on() {
-        let mut blend = Blend::<Yx>::new(1, [4, 7], [4, 4]);
+        let mut blend = Blend::<Yx>::new(1, [4, 7], &Tiling::new([4, 4]));
         let tile = Array::from_elem((1, 4, 4), 2.5);
         for start in [0, 2, 3] {
             blend.add(&Window::new([0, start], [4, 4]), &tile.view());

@@ -48,7 +48,8 @@ pub enum PredictError {
 
 /// Runs a model over an image, tile by tile, and blends the logits where tiles overlap.
 ///
-/// Tiles are weighted by a [Gaussian](crate::gaussian_weights). An image that is shorter than a tile
+/// Tiles are weighted by a [Gaussian](crate::gaussian_weights), unless the tiling says otherwise. An
+/// image that is shorter than a tile
 /// is surrounded by zeros (the mean, for z-scored images), as in MONAI, and the logits are cropped
 /// back, so the result always has the image's extent; it has the image's voxel size too.
 ///
@@ -65,7 +66,7 @@ pub fn predict<S: Space>(
 ) -> Result<Logits<S>, PredictError> {
     let tiling = tiling.fitted(image.extent(), model.card().network.divisor());
     let frame = Frame::new(model, image, &tiling)?;
-    let mut blend = Blend::new(model.card().network.out_channels, frame.padded, tiling.tile());
+    let mut blend = Blend::new(model.card().network.out_channels, frame.padded, &tiling);
     let windows = tiling.windows(frame.padded);
     let total = windows.len();
     for (index, window) in windows.enumerate() {

@@ -1,7 +1,7 @@
 //! Where the tiles lie.
 
 use segmenter_core::{Space, Window};
-use segmenter_model::Model;
+use segmenter_model::{Blending, Model};
 
 /// How an image is cut into overlapping tiles.
 ///
@@ -23,6 +23,7 @@ pub struct Tiling<S: Space> {
     tile: S::Extent,
     largest: S::Extent,
     overlap: f64,
+    blending: Blending,
 }
 
 /// An overlap that is not from 0 to below 1.
@@ -34,7 +35,7 @@ impl<S: Space> Tiling<S> {
     /// Tiles of this extent that share a fifth of it with the next.
     #[must_use]
     pub fn new(tile: S::Extent) -> Self {
-        Self { tile, largest: tile, overlap: 0.2 }
+        Self { tile, largest: tile, overlap: 0.2, blending: Blending::default() }
     }
 
     /// The tiles that a model asks for: the patch it was trained on, growing with the image up to
@@ -42,7 +43,7 @@ impl<S: Space> Tiling<S> {
     #[must_use]
     pub fn of(model: &Model<S>) -> Self {
         let card = model.card();
-        let tiling = Self::new(card.patch).growing_to(card.tile);
+        let tiling = Self::new(card.patch).growing_to(card.tile).with_blending(card.blending);
         tiling.with_overlap(card.overlap).unwrap_or(tiling)
     }
 
@@ -63,6 +64,12 @@ impl<S: Space> Tiling<S> {
             return Err(InvalidOverlap(overlap));
         }
         Ok(Self { overlap, ..self })
+    }
+
+    /// The same tiles, put together in another way.
+    #[must_use]
+    pub fn with_blending(self, blending: Blending) -> Self {
+        Self { blending, ..self }
     }
 
     /// The same overlap with tiles of this extent for every image.
@@ -89,6 +96,12 @@ impl<S: Space> Tiling<S> {
                 [self.tile, self.largest, image, divisor].map(|extent| extent.as_ref()[axis]);
             image.next_multiple_of(divisor.max(1)).min(largest).max(tile)
         }))
+    }
+
+    /// How voxels that several tiles hold are put together.
+    #[must_use]
+    pub fn blending(&self) -> Blending {
+        self.blending
     }
 
     /// The extent of a tile; of one that grows, the smallest.

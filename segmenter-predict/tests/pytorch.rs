@@ -2,7 +2,8 @@
 //!
 //! `ref_{2d,3d}_small.npz` hold inputs and outputs of the networks in the checkpoints beside them:
 //! one forward pass, MONAI's sliding window over a larger image and over one smaller than the window,
-//! and the weights that it blends with.
+//! the weights that it blends with, scikit-image's Otsu threshold of the blended logits, and CytoDL's
+//! probabilities in bytes.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
@@ -12,9 +13,11 @@ use std::{
 };
 
 use ndarray::{Array, ArrayD, Axis, Dimension, Ix2, Ix3};
-use segmenter_core::{Space, Stack, Yx, Zyx, io::npy};
-use segmenter_model::{AnyModel, Model, Normalisation, Scaling, burn::tensor::Device, tensor};
-use segmenter_predict::{Tiling, gaussian_weights, predict};
+use segmenter_core::{Space, Stack, Yx, Zyx, io::npy, threshold};
+use segmenter_model::{
+    AnyModel, Model, Normalisation, Postprocess, Scaling, burn::tensor::Device, tensor,
+};
+use segmenter_predict::{Logits, Tiling, gaussian_weights, predict};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -72,6 +75,27 @@ fn check<S: Space<Dim = D>, D: Dimension>(model: &Model<S>, folder: &Path, file:
         assert_close(logits.view().iter().copied(), array(folder, file, expected));
     }
     assert_close(gaussian_weights::<S>(model.card().patch), array(folder, file, "importance"));
+    check_postprocessing::<S, D>(folder, file);
+}
+
+/// What CytoDL makes of the blended logits.
+fn check_postprocessing<S: Space<Dim = D>, D: Dimension>(folder: &Path, file: &str) {
+    let blended: Array<f32, D> = spatial(array(folder, file, "sw_out"));
+    let with_channel = blended.clone().insert_axis(Axis(0)).into_dimensionality().unwrap();
+    let logits = Logits::<S>::new(with_channel, None);
+
+    let otsu = array(folder, file, "otsu").into_iter().next().unwrap();
+    assert_eq!(threshold::otsu(blended.iter().copied()), Ok(otsu.into()));
+    let mask = logits.postprocessed(0, &Postprocess::OtsuOfLogits).unwrap();
+    assert_eq!(mask.channel(0), blended.mapv(|logit| u8::from(logit > otsu)));
+
+    let bytes = logits.postprocessed(0, &Postprocess::StretchedProbability).unwrap();
+    let expected = array(folder, file, "prob_u8");
+    let bytes = bytes.channel(0).mapv(f32::from);
+    let apart: Vec<f32> = bytes.iter().zip(&expected).map(|(a, b)| (a - b).abs()).collect();
+    let differing = apart.iter().filter(|&&by| by > 0.0).count();
+    println!("{differing} of {} probability bytes differ", apart.len());
+    assert!(apart.iter().all(|&by| by <= 1.0) && differing * 1000 < apart.len());
 }
 
 #[test]

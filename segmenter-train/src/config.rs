@@ -34,6 +34,9 @@ pub struct TrainConfig<S: Space> {
     pub epochs: usize,
     /// Patches cut from each image in one epoch.
     pub patches_per_image: usize,
+    /// Where patches may lie.
+    #[serde(default)]
+    pub crop: Crop,
     /// The share of patches that are placed to hold a foreground voxel, from 0 to 1. The others lie
     /// anywhere.
     pub foreground_share: f64,
@@ -51,6 +54,20 @@ pub struct TrainConfig<S: Space> {
     pub validate_every: usize,
     /// Every random choice follows from it: the same seed, data and device give the same model.
     pub seed: u64,
+}
+
+/// Where patches may lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Crop {
+    /// Anywhere in the image, but so that some voxel counts. A shorter image is padded.
+    #[default]
+    Counted,
+    /// As CytoDL's `RandomMultiScaleCropd` cuts them: never at the last place along an axis, also
+    /// where nothing counts, and not at all from a shorter image. For comparing with models of
+    /// CytoDL, not for making better ones.
+    CytoDl,
 }
 
 /// How the learning rate changes over a run.
@@ -99,6 +116,7 @@ impl<S: Space> TrainConfig<S> {
             batch: 8,
             epochs: 100,
             patches_per_image: 4,
+            crop: Crop::default(),
             foreground_share: 0.5,
             learning_rate: 3e-3,
             schedule: Schedule::OneCycle { warmup: 0.3 },
@@ -110,19 +128,20 @@ impl<S: Space> TrainConfig<S> {
         }
     }
 
-    /// The settings of the Allen Cell Segmenter ML plugin, as far as they are settings: one patch an
-    /// image and epoch, Dice alone, a learning rate of 10⁻⁴ that falls by 0.5 % an epoch, no
-    /// augmentation.
+    /// Training as the Allen Cell Segmenter ML plugin has CytoDL do it, quirks included: one patch
+    /// an image and epoch, [cut](Crop::CytoDl) and [scored](Loss::MaskedLogitsDice) by its rules, a
+    /// learning rate of 10⁻⁴ that falls by 0.5 % an epoch, no augmentation.
     #[must_use]
     pub fn plugin(patch: S::Extent) -> Self {
         Self {
             tile: patch,
             patches_per_image: 1,
+            crop: Crop::CytoDl,
             foreground_share: 0.0,
             learning_rate: 1e-4,
             schedule: Schedule::Exponential { gamma: 0.995 },
             weight_decay: 1e-4,
-            loss: Loss::Dice,
+            loss: Loss::MaskedLogitsDice,
             augmentation: Augmentation::none(),
             ..Self::new(patch)
         }
@@ -168,6 +187,12 @@ impl<S: Space> TrainConfig<S> {
     #[must_use]
     pub fn with_loss(self, loss: Loss) -> Self {
         Self { loss, ..self }
+    }
+
+    /// The same settings with patches lying where this says.
+    #[must_use]
+    pub fn with_crop(self, crop: Crop) -> Self {
+        Self { crop, ..self }
     }
 
     /// The same settings with this augmentation.

@@ -51,7 +51,7 @@ mod trainer;
 mod validation;
 
 pub use augment::Augmentation;
-pub use config::{ConfigFault, Schedule, TrainConfig};
+pub use config::{ConfigFault, Crop, Schedule, TrainConfig};
 pub use data::{DataError, DataFaults, TrainingData};
 pub use loss::Loss;
 pub use report::{EpochReport, Event, Run, TrainError};

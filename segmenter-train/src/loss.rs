@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Keeps the Dice of nothing against nothing at 1, as MONAI's `DiceLoss` does.
 const SMOOTH: f64 = 1e-5;
 
-/// What training minimises. In each of them a voxel that does not count contributes nothing: neither
-/// to the value nor to a gradient.
+/// What training minimises. In each of them but the last a voxel that does not count contributes
+/// nothing: neither to the value nor to a gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -23,6 +23,12 @@ pub enum Loss {
     /// The sum of both: Dice looks at the object as a whole, cross-entropy at each voxel.
     #[default]
     DiceCrossEntropy,
+    /// The Dice of the reference, MONAI's `MaskedDiceLoss(sigmoid=True)`: the mask is put onto the
+    /// logits, whose sigmoid is then ½, so that each voxel that does not count adds ½ to the
+    /// denominator ([MONAI issue 8655](https://github.com/Project-MONAI/MONAI/issues/8655)). A
+    /// perfect prediction of a patch of which a quarter is excluded does not score 0. For comparing
+    /// with models of CytoDL, not for making better ones.
+    MaskedLogitsDice,
 }
 
 impl Loss {
@@ -41,12 +47,14 @@ impl Loss {
                 dice(logits.clone(), target.clone(), counted.clone())
                     + cross_entropy(logits, target, counted)
             }
+            Self::MaskedLogitsDice => {
+                let everywhere = counted.ones_like();
+                dice(logits * counted.clone(), target * counted, everywhere)
+            }
         }
     }
 }
 
-/// The mask goes onto the probabilities. The reference puts it onto the logits, whose sigmoid is then
-/// ½, so each excluded voxel adds ½ to the denominator (MONAI issue 8655).
 fn dice(logits: Tensor<5>, target: Tensor<5>, counted: Tensor<5>) -> Tensor<1> {
     let [batch, channels, ..] = logits.dims();
     let sums = |values: Tensor<5>| -> Tensor<2> {

@@ -104,6 +104,17 @@ pub enum TrainError {
         /// How many the network has.
         expected: usize,
     },
+    /// Images are shorter than the patch, and [CytoDL's crop](crate::Crop::CytoDl) pads nothing.
+    #[error(
+        "{names:?} are shorter than the patch of {patch:?} along an axis, which CytoDL's crop does \
+         not take; Crop::Counted pads them"
+    )]
+    Shorter {
+        /// All such images.
+        names: Vec<String>,
+        /// The patch.
+        patch: Vec<usize>,
+    },
     /// An image can't be read.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use segmenter_core::{Sample, Space, Window};
 use segmenter_model::{Normalisation, Scaling};
 
-use crate::{DataError, TrainConfig, data::for_each_counted, patch::Patch};
+use crate::{Crop, DataError, TrainConfig, data::for_each_counted, patch::Patch};
 
 /// Voxels of an image that patches can be placed on. More would not vary the patches noticeably.
 const REMEMBERED: usize = 4096;
@@ -107,9 +107,9 @@ impl<'a, S: Space> Image<'a, S> {
     fn draw(&self, config: &TrainConfig<S>, rng: &mut ChaCha8Rng) -> Result<Patch<S>, DataError> {
         let mut patch = self.cut(self.start(config, rng), config)?;
         let mut tries = 1;
-        while !patch.counts() {
+        while config.crop == Crop::Counted && !patch.counts() {
             let start = if tries < TRIES {
-                self.anywhere(config.patch, rng)
+                self.anywhere(config, rng)
             } else {
                 self.around(&self.counted, config.patch, rng)
             };
@@ -128,13 +128,17 @@ impl<'a, S: Space> Image<'a, S> {
         if rng.random_bool(config.foreground_share) && !self.foreground.is_empty() {
             self.around(&self.foreground, config.patch, rng)
         } else {
-            self.anywhere(config.patch, rng)
+            self.anywhere(config, rng)
         }
     }
 
-    /// Any start at which the patch lies in the image, the last included.
-    fn anywhere(&self, patch: S::Extent, rng: &mut ChaCha8Rng) -> S::Extent {
-        S::extent_from_fn(|axis| rng.random_range(0..=self.last_start(patch, axis)))
+    /// Any start at which the patch lies in the image; the last is one of them, but not in CytoDL.
+    fn anywhere(&self, config: &TrainConfig<S>, rng: &mut ChaCha8Rng) -> S::Extent {
+        let last = |axis| match config.crop {
+            Crop::Counted => self.last_start(config.patch, axis),
+            Crop::CytoDl => self.last_start(config.patch, axis).saturating_sub(1),
+        };
+        S::extent_from_fn(|axis| rng.random_range(0..=last(axis)))
     }
 
     /// A start at which the patch holds one of these voxels, anywhere in it.

@@ -16,7 +16,7 @@ use segmenter_core::Space;
 use segmenter_model::{DynUNet, Model, ModelCard, Provenance, tensor};
 
 use crate::{
-    EpochReport, Event, Run, TrainConfig, TrainError, TrainingData, folder::RunFolder,
+    Crop, EpochReport, Event, Run, TrainConfig, TrainError, TrainingData, folder::RunFolder,
     patch::Patch, sampling::Sampler, validation::validate,
 };
 
@@ -74,7 +74,25 @@ fn check<S: Space>(
             return Err(TrainError::Channels { what, found, expected });
         }
     }
-    Ok(())
+    check_extents(data, config)
+}
+
+/// CytoDL pads nothing.
+fn check_extents<S: Space>(
+    data: &TrainingData<S>,
+    config: &TrainConfig<S>,
+) -> Result<(), TrainError> {
+    if config.crop == Crop::Counted {
+        return Ok(());
+    }
+    let patch = config.patch.as_ref();
+    let shorter = |extent: S::Extent| extent.as_ref().iter().zip(patch).any(|(e, p)| e < p);
+    let shorter = data.train().iter().filter(|sample| shorter(sample.extent()));
+    let names: Vec<String> = shorter.map(|sample| sample.name().to_owned()).collect();
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(TrainError::Shorter { names, patch: patch.to_vec() }),
+    }
 }
 
 /// The caller's callback, and whether it has said stop.

@@ -13,7 +13,7 @@ use super::{
 use crate::{ConfigError, DynUNetConfig};
 
 /// The U-Net of nnU-Net as MONAI builds it (`monai.networks.nets.DynUNet`): residual blocks down,
-/// transposed convolutions up, skip connections across, instance normalisation throughout.
+/// transposed convolutions up, skip connections across, normalisation after each convolution.
 #[derive(Module, Debug)]
 pub struct DynUNet {
     input_block: Block,
@@ -21,6 +21,9 @@ pub struct DynUNet {
     bottleneck: Block,
     upsamples: Vec<Up>,
     output_block: Head,
+    /// Trained elsewhere to give logits at coarser levels. Kept, so that they are there when the
+    /// network goes back; nothing here computes with them.
+    deep_supervision_heads: Vec<Head>,
 }
 
 /// Apart from [`Conv`] only for the sake of its name in a checkpoint: `output_block.conv.conv.weight`.
@@ -48,8 +51,11 @@ impl DynUNet {
             input_block: down(0, &mut init),
             downsamples: (1..last).map(|level| down(level, &mut init)).collect(),
             bottleneck: down(last, &mut init),
-            upsamples: (0..last).rev().map(|to| Up::new(up_shape(config, to), &mut init)).collect(),
-            output_block: Head { conv: output(config, &mut init) },
+            upsamples: (0..last).rev().map(|to| up(config, to, &mut init)).collect(),
+            output_block: head(config, 0, &mut init),
+            deep_supervision_heads: (1..=config.deep_supervision_heads)
+                .map(|level| head(config, level, &mut init))
+                .collect(),
         })
     }
 
@@ -85,21 +91,27 @@ fn block_shape<S: Space>(config: &DynUNetConfig<S>, level: usize) -> BlockShape 
         kernel: S::to_zyx(config.kernel_size[level]),
         stride: S::to_zyx(config.strides[level]),
         residual: config.res_block,
+        norm: config.norm,
+        negative_slope: config.negative_slope,
     }
 }
 
 /// MONAI gives the block that arrives at a level the kernel of the level that it came from.
-fn up_shape<S: Space>(config: &DynUNetConfig<S>, to: usize) -> BlockShape {
-    BlockShape {
+fn up<S: Space>(config: &DynUNetConfig<S>, to: usize, init: &mut Init<'_>) -> Up {
+    let shape = BlockShape {
         channels: [config.filters[to + 1], config.filters[to]],
         kernel: S::to_zyx(config.kernel_size[to + 1]),
         stride: S::to_zyx(config.upsample_kernel_size[to]),
         residual: false,
-    }
+        norm: config.norm,
+        negative_slope: config.negative_slope,
+    };
+    Up::new(shape, config.trans_bias, init)
 }
 
-fn output<S: Space>(config: &DynUNetConfig<S>, init: &mut Init<'_>) -> Conv {
-    Conv::new([config.filters[0], config.out_channels], [1; 3], [1; 3], init).with_bias(init)
+fn head<S: Space>(config: &DynUNetConfig<S>, level: usize, init: &mut Init<'_>) -> Head {
+    let channels = [config.filters[level], config.out_channels];
+    Head { conv: Conv::new(channels, [1; 3], [1; 3], init).with_bias(init) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The layers a DynUNet is made of.
+//! The blocks a DynUNet is made of.
 
 use burn::{
     module::{Module, Param},
@@ -10,13 +10,8 @@ use burn::{
     },
 };
 
-use super::init::Init;
-
-/// Slope for negative values, as MONAI's DynUNet has it.
-const NEGATIVE_SLOPE: f64 = 0.01;
-
-/// Added to the variance, as PyTorch's `InstanceNorm` has it.
-const EPSILON: f64 = 1e-5;
+use super::{init::Init, norm::NormLayer};
+use crate::Norm;
 
 /// What a block is built from.
 #[derive(Clone, Copy)]
@@ -25,6 +20,8 @@ pub(super) struct BlockShape {
     pub(super) kernel: [usize; 3],
     pub(super) stride: [usize; 3],
     pub(super) residual: bool,
+    pub(super) norm: Norm,
+    pub(super) negative_slope: f64,
 }
 
 /// A convolution that keeps the extent, or divides it by the stride.
@@ -84,41 +81,19 @@ impl TransposedConv {
     fn new(
         [in_channels, out_channels]: [usize; 2],
         stride: [usize; 3],
+        biased: bool,
         init: &mut Init<'_>,
     ) -> Self {
         let [z, y, x] = stride;
         let weight = init.kaiming_normal([in_channels, out_channels, z, y, x]);
-        Self { conv: ConvWeights { weight, bias: None }, stride }
+        let bias = biased.then(|| init.constant(0.0, out_channels));
+        Self { conv: ConvWeights { weight, bias }, stride }
     }
 
     fn forward(&self, input: Tensor<5>) -> Tensor<5> {
         let options = ConvTransposeOptions::new(self.stride, [0; 3], [0; 3], [1; 3], 1);
-        conv_transpose3d(input, self.conv.weight.val(), None, options)
-    }
-}
-
-/// Instance normalisation: each channel of each image gets mean 0 and variance 1, then a learned
-/// scale and offset.
-#[derive(Module, Debug)]
-struct InstanceNorm {
-    weight: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
-}
-
-impl InstanceNorm {
-    fn new(channels: usize, init: &mut Init<'_>) -> Self {
-        Self { weight: init.constant(1.0, channels), bias: init.constant(0.0, channels) }
-    }
-
-    fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        let [batch, channels, z, y, x] = input.dims();
-        let flat: Tensor<3> = input.reshape([batch, channels, z * y * x]);
-        let centred = flat.clone() - flat.mean_dim(2);
-        let variance = (centred.clone() * centred.clone()).mean_dim(2);
-        let per_channel = |values: Tensor<1>| values.reshape([1, channels, 1]);
-        let scale = per_channel(self.weight.val()) / (variance + EPSILON).sqrt();
-        let normed = centred * scale + per_channel(self.bias.val());
-        normed.reshape([batch, channels, z, y, x])
+        let bias = self.conv.bias.as_ref().map(Param::val);
+        conv_transpose3d(input, self.conv.weight.val(), bias, options)
     }
 }
 
@@ -128,35 +103,38 @@ impl InstanceNorm {
 pub(super) struct Block {
     conv1: Conv,
     conv2: Conv,
-    norm1: InstanceNorm,
-    norm2: InstanceNorm,
+    norm1: NormLayer,
+    norm2: NormLayer,
     conv3: Option<Conv>,
-    norm3: Option<InstanceNorm>,
+    norm3: Option<NormLayer>,
     #[module(skip)]
     residual: bool,
+    #[module(skip)]
+    negative_slope: f64,
 }
 
 impl Block {
     pub(super) fn new(shape: BlockShape, init: &mut Init<'_>) -> Self {
-        let BlockShape { channels: [_, out], kernel, stride, residual } = shape;
+        let BlockShape { channels: [_, out], kernel, stride, residual, norm, .. } = shape;
         let projected = residual && (shape.channels[0] != out || stride != [1; 3]);
         Self {
             conv1: Conv::new(shape.channels, kernel, stride, init),
             conv2: Conv::new([out, out], kernel, [1; 3], init),
-            norm1: InstanceNorm::new(out, init),
-            norm2: InstanceNorm::new(out, init),
+            norm1: NormLayer::new(norm, out, init),
+            norm2: NormLayer::new(norm, out, init),
             conv3: projected.then(|| Conv::new(shape.channels, [1; 3], stride, init)),
-            norm3: projected.then(|| InstanceNorm::new(out, init)),
+            norm3: projected.then(|| NormLayer::new(norm, out, init)),
             residual,
+            negative_slope: shape.negative_slope,
         }
     }
 
     pub(super) fn forward(&self, input: Tensor<5>) -> Tensor<5> {
         let hidden = self.norm1.forward(self.conv1.forward(input.clone()));
-        let hidden = leaky_relu(hidden, NEGATIVE_SLOPE);
+        let hidden = leaky_relu(hidden, self.negative_slope);
         let output = self.norm2.forward(self.conv2.forward(hidden));
         let output = if self.residual { output + self.shortcut(input) } else { output };
-        leaky_relu(output, NEGATIVE_SLOPE)
+        leaky_relu(output, self.negative_slope)
     }
 
     fn shortcut(&self, input: Tensor<5>) -> Tensor<5> {
@@ -180,17 +158,14 @@ pub(super) struct Up {
 }
 
 impl Up {
-    /// `shape.channels` are those below and those at this level; `shape.stride` is the step up.
-    pub(super) fn new(shape: BlockShape, init: &mut Init<'_>) -> Self {
+    /// `shape.channels` are those below and those at this level; `shape.stride` is the step up, and
+    /// `biased` whether that has a bias.
+    pub(super) fn new(shape: BlockShape, biased: bool, init: &mut Init<'_>) -> Self {
         let [_, out] = shape.channels;
-        let block = BlockShape {
-            channels: [2 * out, out],
-            kernel: shape.kernel,
-            stride: [1; 3],
-            residual: false,
-        };
+        let block =
+            BlockShape { channels: [2 * out, out], stride: [1; 3], residual: false, ..shape };
         Self {
-            transp_conv: TransposedConv::new(shape.channels, shape.stride, init),
+            transp_conv: TransposedConv::new(shape.channels, shape.stride, biased, init),
             conv_block: Block::new(block, init),
         }
     }

@@ -11,5 +11,6 @@
 mod dynunet;
 mod init;
 mod layers;
+mod norm;
 
 pub use dynunet::DynUNet;
