@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use segmenter_core::{
     Space, Yx, Zyx,
     io::zip::ZipError,
-    torch::{TorchError, TorchFile},
+    torch::{CheckpointsError, TorchError, TorchFile},
 };
 
 use crate::{
@@ -94,6 +94,9 @@ pub enum LoadError {
         /// Why.
         source: ZipError,
     },
+    /// The checkpoints of an experiment can't be read.
+    #[error(transparent)]
+    Checkpoints(#[from] CheckpointsError),
     /// An experiment or an archive of one has no checkpoint.
     #[error("{path}: has no checkpoint: no file checkpoints/*.ckpt")]
     NoCheckpoint {

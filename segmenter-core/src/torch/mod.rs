@@ -18,9 +18,11 @@
 //! # Ok::<(), segmenter_core::torch::TorchError>(())
 //! ```
 
+mod checkpoints;
 mod decode;
 mod error;
 mod json;
+mod recorded;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -37,8 +39,10 @@ use crate::{
     pickle::{self, Reader, Unknown, Value},
 };
 
+pub use checkpoints::{Checkpoint, Checkpoints, CheckpointsError};
 pub use error::{TensorFault, TorchError};
 pub use json::to_json;
+pub use recorded::{Recorded, Score};
 
 use tensor::View;
 

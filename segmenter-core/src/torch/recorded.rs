@@ -1,0 +1,81 @@
+//! What Lightning recorded about a checkpoint.
+
+use super::{TorchFile, tensor::View};
+use crate::pickle::Value;
+
+/// What Lightning recorded in a checkpoint: when it was written, and how good it was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    /// The epoch it was written in, from 0.
+    pub epoch: Option<u64>,
+    /// Optimiser steps taken.
+    pub step: Option<u64>,
+    /// The score that Lightning's `ModelCheckpoint` saved it for.
+    pub score: Option<Score>,
+}
+
+/// A score as `ModelCheckpoint` watched it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// What is measured, such as `val/loss`.
+    pub monitor: String,
+    /// Whether more is better; of a loss, less is.
+    pub more_is_better: bool,
+    /// The score.
+    pub value: f64,
+}
+
+impl Score {
+    /// Whether this is better than another score.
+    #[must_use]
+    pub fn beats(&self, other: &Self) -> bool {
+        if self.more_is_better { self.value > other.value } else { self.value < other.value }
+    }
+}
+
+impl TorchFile {
+    /// What Lightning recorded in the file, as far as it did.
+    ///
+    /// The score is that of the file itself, which `ModelCheckpoint` notes under the file's name
+    /// where it lists the best. A `last.ckpt` has none: what `current_score` says in it may be of an
+    /// earlier epoch.
+    pub fn recorded(&mut self) -> Recorded {
+        let number = |key: &str| self.entry(key).and_then(Value::as_size).map(|size| size as u64);
+        let (epoch, step) = (number("epoch"), number("global_step"));
+        Recorded { epoch, step, score: self.score() }
+    }
+
+    fn score(&mut self) -> Option<Score> {
+        let callbacks = self.entry("callbacks")?.entries()?;
+        let watched = callbacks.iter().filter_map(|(key, state)| {
+            let key = key.as_str().filter(|key| key.starts_with("ModelCheckpoint"))?;
+            let best = state.get("best_k_models")?.entries()?;
+            let (_, score) = best.iter().find(|(path, _)| self.is_called(path))?;
+            let monitor = state.get("monitor")?.as_str()?.to_owned();
+            Some((monitor, key.contains("'mode': 'max'"), score.clone()))
+        });
+        let (monitor, more_is_better, score) = watched.collect::<Vec<_>>().into_iter().next()?;
+        let value = self.number(&score).filter(|value| !value.is_nan())?;
+        Some(Score { monitor, more_is_better, value })
+    }
+
+    /// Whether a path of the machine that wrote the file leads to a file of this one's name.
+    fn is_called(&self, path: &Value) -> bool {
+        let own = self.path.file_name().and_then(|name| name.to_str());
+        let name = path.as_str().and_then(|path| path.rsplit(['/', '\\']).next());
+        own.is_some() && name == own
+    }
+
+    /// A number, or a tensor of one.
+    fn number(&mut self, value: &Value) -> Option<f64> {
+        match value {
+            Value::Float(number) => Some(*number),
+            #[allow(clippy::cast_precision_loss, reason = "a score")]
+            Value::Int(number) => Some(*number as f64),
+            tensor => {
+                let view = View::of(tensor).ok().filter(|view| view.count == 1)?;
+                self.read(view).ok()?.values.first().map(|&value| value.into())
+            }
+        }
+    }
+}
