@@ -27,10 +27,12 @@ Segments images with a model, tile by tile.
 
 Usage: predict --model MODEL --input FILE|DIR --output DIR [options]
 
-  --model MODEL       a model file, or a checkpoint (.ckpt) of CytoDL
+  --model MODEL       a model file, a checkpoint (.ckpt) of CytoDL, or a folder
+                      or zip archive of the Allen Cell Segmenter ML plugin
   --input FILE|DIR    an image, or a folder of images (.tif, .tiff, .png)
   --output DIR        receives <name>_<kind>.ome.tif for each image and kind
-  --write KIND[,KIND] logits, probability or mask              [default: mask]
+  --write KIND[,KIND] logits, probability, mask, or cytodl: what CytoDL makes of
+                      a model of its own, value for value      [default: mask]
   --threshold T       probability above which a voxel is foreground
                                                     [default: the model's own]
   --patch Z,Y,X       extent of a tile (Y,X for planes) [default: the model's]
@@ -74,6 +76,7 @@ enum Kind {
     Logits,
     Probability,
     Mask,
+    CytoDl,
 }
 
 fn predict_all<S: Space>(model: &Model<S>, args: &Args) -> Result<(), AnyError> {
@@ -137,14 +140,24 @@ impl<'a, S: Space> Job<'a, S> {
             Kind::Logits => "logits",
             Kind::Probability => "probability",
             Kind::Mask => "mask",
+            Kind::CytoDl => "cytodl",
         };
         let path = self.output.join(format!("{}_{name}.ome.tif", support::stem(image)));
         match kind {
             Kind::Logits => self.save.save_stack(&logits.clone().into_stack(), &path)?,
             Kind::Probability => self.save.save_probability(&logits.probability(0), &path)?,
             Kind::Mask => self.save.save_mask(&logits.mask(0, self.threshold), &path)?,
+            Kind::CytoDl => self.save.save_stack(&self.as_cytodl(logits)?, &path)?,
         }
         Ok(path)
+    }
+
+    fn as_cytodl(&self, logits: &Logits<S>) -> Result<Stack<S, u8>, AnyError> {
+        let Some(postprocess) = &self.model.card().postprocess else {
+            return Err("the model's file does not say what CytoDL makes of its logits".into());
+        };
+        let unknown = || format!("what CytoDL does here is not known: {postprocess:?}");
+        Ok(logits.postprocessed(0, postprocess).ok_or_else(unknown)?)
     }
 }
 
@@ -154,7 +167,10 @@ fn kinds(args: &Args) -> Result<Vec<Kind>, UsageError> {
         "logits" => Ok(Kind::Logits),
         "probability" => Ok(Kind::Probability),
         "mask" => Ok(Kind::Mask),
-        _ => Err(UsageError(format!("--write is logits, probability or mask, found {word}"))),
+        "cytodl" => Ok(Kind::CytoDl),
+        _ => {
+            Err(UsageError(format!("--write is logits, probability, mask or cytodl, found {word}")))
+        }
     };
     words.split(',').map(kind).collect()
 }

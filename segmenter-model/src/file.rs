@@ -213,7 +213,7 @@ fn to_named(name: &str, view: &TensorView<'_>) -> Result<NamedTensor, String> {
     Ok(NamedTensor { shape: view.shape().to_vec(), values })
 }
 
-fn serialise(
+pub(crate) fn serialise(
     tensors: &BTreeMap<String, NamedTensor>,
     metadata: HashMap<String, String>,
 ) -> Result<Vec<u8>, safetensors::SafeTensorError> {

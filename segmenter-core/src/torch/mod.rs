@@ -1,4 +1,4 @@
-//! Reading the checkpoints of PyTorch and Lightning, and running nothing.
+//! The checkpoints of PyTorch and Lightning: reading them, and running nothing; writing them.
 //!
 //! Since version 1.6, `torch.save` writes a zip archive: `data.pkl` is a pickle of everything but
 //! the numbers, and `data/0`, `data/1`, … are the storages that its tensors look into. The pickle
@@ -26,6 +26,7 @@ mod recorded;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::{
     fmt,
@@ -43,6 +44,7 @@ pub use checkpoints::{Checkpoint, Checkpoints, CheckpointsError};
 pub use error::{TensorFault, TorchError};
 pub use json::to_json;
 pub use recorded::{Recorded, Score};
+pub use write::StateDict;
 
 use tensor::View;
 

@@ -1,6 +1,7 @@
 //! Checkpoints of MONAI's DynUNet, as Lightning and CytoDL write them.
 
 mod bundle;
+mod export;
 mod names;
 mod network;
 mod settings;

@@ -6,6 +6,7 @@
 //! occur twice, sizes that do not fit the file. Nothing is ever extracted to disk.
 
 mod directory;
+mod write;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +14,8 @@ use std::{
 };
 
 use flate2::{Crc, read::DeflateDecoder};
+
+pub(crate) use write::ArchiveWriter;
 
 use directory::{Directory, Entry, Fields, parse_entries};
 
