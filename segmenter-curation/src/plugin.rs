@@ -5,14 +5,19 @@
 //! ```text
 //! data/train.csv  data/val.csv  data/test.csv  data/selected_channels.json
 //! excluding_masks/excluding_mask_<raw>.npy  merging_masks/merging_mask_<raw>.npy
+//! checkpoints/epoch_<n>.ckpt  csv/version_<k>/metrics.csv  train_config.yaml
 //! ```
+//!
+//! [`Experiment::open`] opens such a folder, and [`export`] writes one.
 //!
 //! A table has one row an image: `,raw,seg1,seg2,merge_mask,exclude_mask,base_image`, where the
 //! first column has no name and counts the rows from 0, a missing file is an empty cell, and lines
 //! end in CR LF. Paths are absolute, as they were on the machine that wrote them. A mask is the
 //! vertices of polygons, not pixels; what is inside any of them is merged or excluded in all slices.
 
+mod experiment;
 mod export;
+mod metrics;
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +35,11 @@ use segmenter_core::{
     },
 };
 
-pub use self::export::{ExportError, export, write_rows};
+pub use self::{
+    experiment::{Experiment, ExperimentFault, ExperimentFaults},
+    export::{ExportError, export, write_rows},
+    metrics::{EpochMetrics, Metrics, MetricsError},
+};
 pub use crate::table::TableError;
 use crate::{
     Base, Channels, Decision, Record, path,
@@ -170,6 +179,7 @@ fn chain(error: &dyn Error) -> String {
 ///
 /// With a root, each file is looked for below it, by the longest end of its path that is there: the
 /// table of another machine is read where the data is now. Without, paths are taken as they are.
+/// [`Experiment::open`] reads all tables of an experiment.
 ///
 /// # Errors
 /// If the table or a mask can't be read; or with every row that is wrong, every file that is missing
@@ -178,10 +188,7 @@ pub fn read_records(
     path: impl AsRef<Path>,
     root: Option<&Path>,
 ) -> Result<Vec<Record>, PluginError> {
-    let rows = read_rows(path, root)?;
-    let mut faults = Vec::new();
-    let records = rows.into_iter().map(|row| record(row, &mut faults)).collect();
-    if faults.is_empty() { Ok(records) } else { Err(PluginError::Masks { faults }) }
+    first_fault(gather_records(path.as_ref(), Places { root, experiment: None }))
 }
 
 /// Reads a table and none of the files that it names, but checks that they are there; see
@@ -190,28 +197,58 @@ pub fn read_records(
 /// # Errors
 /// If the table can't be read, or with every row that is wrong or every file that is missing.
 pub fn read_rows(path: impl AsRef<Path>, root: Option<&Path>) -> Result<Vec<Row>, PluginError> {
-    let path = path.as_ref();
-    let table = Table::read(path)?;
-    table.check(
-        path,
-        &["raw", "seg1", "base_image"],
-        &["", "seg2", "merge_mask", "exclude_mask"],
-    )?;
-    let mut finder = Finder { root, missing: BTreeSet::new() };
-    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    first_fault(gather_rows(path.as_ref(), Places { root, experiment: None }))
+}
+
+/// What was read, or the first of the faults beside it.
+fn first_fault<T>((read, faults): (T, Vec<PluginError>)) -> Result<T, PluginError> {
+    match faults.into_iter().next() {
+        None => Ok(read),
+        Some(fault) => Err(fault),
+    }
+}
+
+/// The records of a table, and everything that is wrong with it and its masks.
+fn gather_records(path: &Path, places: Places<'_>) -> (Vec<Record>, Vec<PluginError>) {
+    let (rows, mut errors) = gather_rows(path, places);
+    let mut faults = Vec::new();
+    let records = rows.into_iter().map(|row| record(row, &mut faults)).collect();
+    if !faults.is_empty() {
+        errors.push(PluginError::Masks { faults });
+    }
+    (records, errors)
+}
+
+/// The rows of a table, and everything that is wrong with it. What a row names and is not there is
+/// left out of it.
+fn gather_rows(path: &Path, places: Places<'_>) -> (Vec<Row>, Vec<PluginError>) {
+    let table = match read_table(path) {
+        Ok(table) => table,
+        Err(error) => return (Vec::new(), vec![error.into()]),
+    };
+    let mut finder = Finder { places, missing: BTreeSet::new() };
+    let (mut rows, mut faults, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (line, cells) in &table.rows {
         let (row, reasons) = parse(&table, cells, &mut finder);
         faults.extend(reasons.into_iter().map(|reason| RowFault { line: *line, reason }));
         rows.push(row);
     }
+    let path = || path.to_owned();
     if !faults.is_empty() {
-        return Err(PluginError::Rows { path: path.to_owned(), faults });
+        errors.push(PluginError::Rows { path: path(), faults });
     }
     if !finder.missing.is_empty() {
         let files = finder.missing.into_iter().collect();
-        return Err(PluginError::Missing { path: path.to_owned(), files });
+        errors.push(PluginError::Missing { path: path(), files });
     }
-    Ok(rows)
+    (rows, errors)
+}
+
+fn read_table(path: &Path) -> Result<Table, TableError> {
+    let table = Table::read(path)?;
+    let optional = ["", "seg2", "merge_mask", "exclude_mask"];
+    table.check(path, &["raw", "seg1", "base_image"], &optional)?;
+    Ok(table)
 }
 
 /// Reads which channel of each file was chosen: `data/selected_channels.json` of an experiment.
@@ -225,19 +262,29 @@ pub fn read_channels(path: impl AsRef<Path>) -> Result<Channels, PluginError> {
     serde_json::from_slice(&text).map_err(|error| fail(error.into()))
 }
 
+/// Where the files are that a table names.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    /// Where all of them are looked for, by the ends of their paths.
+    root: Option<&'a Path>,
+    /// The experiment that the table is of, which has the masks.
+    experiment: Option<&'a Path>,
+}
+
 /// Finds files by what a table calls them.
 struct Finder<'a> {
-    root: Option<&'a Path>,
+    places: Places<'a>,
     missing: BTreeSet<String>,
 }
 
 impl Finder<'_> {
     fn find(&mut self, name: &str) -> PathBuf {
-        let found = match self.root {
+        let found = match self.places.root {
             Some(root) => path::find_tail(root, name),
             None => Some(PathBuf::from(name)).filter(|path| path.is_file()),
         };
-        found.unwrap_or_else(|| {
+        let within = || path::find_tail(self.places.experiment?, name);
+        found.or_else(within).unwrap_or_else(|| {
             self.missing.insert(name.to_owned());
             PathBuf::from(name)
         })
@@ -311,7 +358,9 @@ impl Row {
 }
 
 fn record(row: Row, faults: &mut Vec<MaskFault>) -> Record {
-    let mut regions = |mask: Option<PathBuf>| match mask.map(|mask| read_mask(&mask)) {
+    // A mask that is not there has been told of.
+    let there = |mask: Option<PathBuf>| mask.filter(|mask| mask.is_file());
+    let mut regions = |mask| match there(mask).map(|mask| read_mask(&mask)) {
         Some(Ok(regions)) => regions,
         Some(Err(fault)) => {
             faults.push(fault);
