@@ -39,7 +39,7 @@ def trained(folder):
         y, x = np.mgrid[:48, :48]
         cy, cx = rng.integers(12, 36, 2)
         seg = ((y - cy) ** 2 + (x - cx) ** 2 < 81).astype(np.uint8)
-        raw = (1000 * seg + rng.normal(500, 100, seg.shape)).astype(np.uint16)
+        raw = (1000.0 * seg + rng.normal(500, 100, seg.shape)).astype(np.uint16)
         for name, image in (("raw", raw), ("seg", seg)):
             tifffile.imwrite(data / f"{name}{index}.tif", image)
         rows.append(f"{index},{data}/raw{index}.tif,{data}/seg{index}.tif,,,,seg1")

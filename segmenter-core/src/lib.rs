@@ -32,6 +32,8 @@ mod error;
 mod grid;
 pub mod io;
 pub mod metrics;
+#[cfg(test)]
+mod mutations;
 pub mod pickle;
 mod pixel;
 mod rasterise;

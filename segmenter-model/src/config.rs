@@ -92,6 +92,11 @@ impl Default for Norm {
     }
 }
 
+/// A network of absurd strides has no such number; then it is the largest there is.
+fn next_multiple(size: usize, divisor: usize) -> usize {
+    size.checked_next_multiple_of(divisor.max(1)).unwrap_or(usize::MAX)
+}
+
 /// MONAI's default for DynUNet.
 fn negative_slope() -> f64 {
     0.01
@@ -401,7 +406,8 @@ impl<S: Space> DynUNetConfig<S> {
     /// What each axis of a patch has to be a multiple of: the product of the strides.
     #[must_use]
     pub fn divisor(&self) -> S::Extent {
-        S::extent_from_fn(|axis| self.strides.iter().map(|stride| stride.as_ref()[axis]).product())
+        let strides = |axis: usize| self.strides.iter().map(move |stride| stride.as_ref()[axis]);
+        S::extent_from_fn(|axis| strides(axis).fold(1, usize::saturating_mul))
     }
 
     /// Checks that the network takes patches of this extent: each axis a multiple of the
@@ -428,10 +434,10 @@ impl<S: Space> DynUNetConfig<S> {
         let divisor = self.divisor();
         let divisor = divisor.as_ref();
         let mut next =
-            S::extent_from_fn(|axis| patch.as_ref()[axis].max(1).next_multiple_of(divisor[axis]));
+            S::extent_from_fn(|axis| next_multiple(patch.as_ref()[axis].max(1), divisor[axis]));
         if next.as_ref() == divisor {
             let last = S::RANK - 1;
-            next.as_mut()[last] += divisor[last];
+            next.as_mut()[last] = divisor[last].saturating_mul(2);
         }
         next
     }

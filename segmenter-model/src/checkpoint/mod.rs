@@ -8,6 +8,9 @@ mod settings;
 mod train_config;
 mod usage;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
