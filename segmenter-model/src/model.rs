@@ -1,11 +1,16 @@
 //! A network with all that prediction needs to know about it.
 
-use burn::tensor::{Device, Tensor};
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
 use segmenter_core::{Space, VoxelSize, Yx, Zyx};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Blending, ConfigError, DynUNet, DynUNetConfig, Normalisation, PatchError, Postprocess,
+    UnknownRounding,
+    network::{Autocast, Features},
+    weights,
 };
 
 /// A network with all that prediction needs to know about it: how to scale intensities, which patch
@@ -29,6 +34,8 @@ pub struct Model<S: Space> {
     card: ModelCard<S>,
     network: DynUNet,
     device: Device,
+    /// If it is to compute as PyTorch does in bfloat16.
+    autocast: Option<Arc<Autocast>>,
 }
 
 /// A [`Model`] over planes.
@@ -132,7 +139,7 @@ impl<S: Space> Model<S> {
     /// A model from a network and what is to know about it, which have to belong together.
     #[must_use]
     pub fn from_parts(network: DynUNet, card: ModelCard<S>, device: &Device) -> Self {
-        Self { card, network, device: device.clone() }
+        Self { card, network, device: device.clone(), autocast: None }
     }
 
     /// What is to know about the network.
@@ -146,6 +153,28 @@ impl<S: Space> Model<S> {
     pub fn with_threshold(mut self, threshold: f32) -> Self {
         self.card.threshold = threshold;
         self
+    }
+
+    /// The same model, but its logits are those of PyTorch on a CPU under
+    /// `torch.autocast("cpu", torch.bfloat16)`, to the bit: what CytoDL computes when the Allen Cell
+    /// Segmenter ML plugin runs it without a GPU.
+    ///
+    /// This is for comparing with that program's files. It computes on one thread and ten times as
+    /// long, and a logit of it is off by up to a tenth. The bits are those of PyTorch 2.0 on
+    /// processors with AVX-512; other versions and processors add up in other orders.
+    ///
+    /// # Errors
+    /// If the network has another normalisation than the plugin's.
+    pub fn with_autocast(mut self) -> Result<Self, UnknownRounding> {
+        let tensors = weights::collect(&self.network, Zyx::RANK);
+        self.autocast = Some(Arc::new(Autocast::new(&self.card.network, tensors)?));
+        Ok(self)
+    }
+
+    /// Whether the model computes [as PyTorch does under autocast](Self::with_autocast).
+    #[must_use]
+    pub fn is_autocast(&self) -> bool {
+        self.autocast.is_some()
     }
 
     /// The network.
@@ -173,6 +202,25 @@ impl<S: Space> Model<S> {
     /// - output: `[batch, out_channels, z, y, x]`
     #[must_use]
     pub fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        self.network.forward(input)
+        match &self.autocast {
+            None => self.network.forward(input),
+            Some(autocast) => on_host(autocast, input),
+        }
     }
+}
+
+/// Computes image by image, outside of the device.
+fn on_host(autocast: &Autocast, input: Tensor<5>) -> Tensor<5> {
+    let [batch, channels, z, y, x] = input.dims();
+    let device = input.device();
+    let values = input.into_data().convert::<f32>().try_to_vec::<f32>();
+    let values = values.unwrap_or_else(|_| unreachable!("converted to f32 just now"));
+    let (mut logits, mut structures) = (Vec::new(), 0);
+    for image in values.chunks_exact(channels * z * y * x) {
+        let features = Features { channels, extent: [z, y, x], values: image.to_vec() };
+        let output = autocast.forward(features);
+        structures = output.channels;
+        logits.extend(output.values);
+    }
+    Tensor::from_data(TensorData::new(logits, [batch, structures, z, y, x]), &device)
 }

@@ -1,5 +1,6 @@
 //! Between arrays and tensors.
 
+use crate::network::rounded;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array, ArrayView};
 use segmenter_core::Space;
@@ -45,4 +46,10 @@ pub fn unbatch<S: Space>(tensor: Tensor<5>) -> Vec<Array<f32, S::ChannelDim>> {
             .unwrap_or_else(|_| unreachable!("a chunk has as many values as the shape"))
     };
     values.chunks_exact(channels * z * y * x).map(image).collect()
+}
+/// The nearest number of bfloat16, the 16-bit format with the range of `f32`; of two that are equally
+/// near, the even one.
+#[must_use]
+pub fn bfloat16(value: f32) -> f32 {
+    rounded(value)
 }

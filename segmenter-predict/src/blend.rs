@@ -2,7 +2,7 @@
 
 use ndarray::{Array, ArrayView, Axis, Zip};
 use segmenter_core::{Space, Window};
-use segmenter_model::Blending;
+use segmenter_model::{Blending, tensor::bfloat16};
 
 use crate::Tiling;
 
@@ -46,6 +46,9 @@ pub(crate) struct Blend<S: Space> {
     sums: Array<f32, S::ChannelDim>,
     totals: Array<f32, S::Dim>,
     weights: Array<f32, S::Dim>,
+    /// Whether weighted values are rounded to bfloat16, as in MONAI's sliding window where the
+    /// network's logits are of that type.
+    rounding: bool,
 }
 
 impl<S: Space> Blend<S> {
@@ -57,15 +60,23 @@ impl<S: Space> Blend<S> {
                 Blending::Constant => Array::ones(S::dim(tiling.tile())),
                 _ => gaussian_weights::<S>(tiling.tile()),
             },
+            rounding: false,
         }
+    }
+
+    pub(crate) fn with_rounding(self, rounding: bool) -> Self {
+        Self { rounding, ..self }
     }
 
     pub(crate) fn add(&mut self, window: &Window<S>, tile: &ArrayView<'_, f32, S::ChannelDim>) {
         for (mut sums, tile) in self.sums.axis_iter_mut(Axis(0)).zip(tile.axis_iter(Axis(0))) {
             let place = window.view_mut(&mut sums);
-            Zip::from(place).and(tile).and(&self.weights).for_each(|sum, &value, &weight| {
-                *sum += weight * value;
-            });
+            let weighted = Zip::from(place).and(tile).and(&self.weights);
+            if self.rounding {
+                weighted.for_each(|sum, &value, &weight| *sum += bfloat16(weight * value));
+            } else {
+                weighted.for_each(|sum, &value, &weight| *sum += weight * value);
+            }
         }
         let mut totals = self.totals.view_mut();
         Zip::from(window.view_mut(&mut totals)).and(&self.weights).for_each(|total, &weight| {

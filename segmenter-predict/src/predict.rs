@@ -66,7 +66,8 @@ pub fn predict<S: Space>(
 ) -> Result<Logits<S>, PredictError> {
     let tiling = tiling.fitted(image.extent(), model.card().network.divisor());
     let frame = Frame::new(model, image, &tiling)?;
-    let mut blend = Blend::new(model.card().network.out_channels, frame.padded, &tiling);
+    let mut blend = Blend::new(model.card().network.out_channels, frame.padded, &tiling)
+        .with_rounding(model.is_autocast());
     let windows = tiling.windows(frame.padded);
     let total = windows.len();
     for (index, window) in windows.enumerate() {

@@ -8,9 +8,12 @@
 //! The fields are named as in MONAI, so the path of a parameter through the modules is its name in
 //! a PyTorch checkpoint.
 
+mod autocast;
 mod dynunet;
 mod init;
 mod layers;
 mod norm;
 
+pub use autocast::UnknownRounding;
+pub(crate) use autocast::{Autocast, Features, rounded};
 pub use dynunet::DynUNet;
