@@ -39,6 +39,8 @@ Usage: predict --model MODEL --input FILE|DIR --output DIR [options]
   --overlap O         share of a tile that it has in common with the next
                                                         [default: the model's]
   --channel K         channel of the images to take, counted from 0
+  --autocast          compute in bfloat16 as CytoDL does on a CPU, which is slow
+                      and less exact
   --overwrite         replace outputs that are already there
 
 An image that fails does not stop the others; what failed is listed at the end.";
@@ -49,14 +51,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), AnyError> {
     let options = ["model", "input", "output", "write", "threshold", "patch", "overlap", "channel"];
-    let Asked::Run(args) = Args::read(&options, &["overwrite"])? else {
+    let Asked::Run(args) = Args::read(&options, &["autocast", "overwrite"])? else {
         println!("{HELP}");
         return Ok(());
     };
     args.no_words()?;
     match AnyModel::load(args.path("model")?, &Device::flex())? {
-        AnyModel::Yx(model) => predict_all(&model, &args),
-        AnyModel::Zyx(model) => predict_all(&model, &args),
+        AnyModel::Yx(model) => predict_all(model, &args),
+        AnyModel::Zyx(model) => predict_all(model, &args),
     }
 }
 
@@ -79,8 +81,9 @@ enum Kind {
     CytoDl,
 }
 
-fn predict_all<S: Space>(model: &Model<S>, args: &Args) -> Result<(), AnyError> {
-    let job = Job::new(model, args)?;
+fn predict_all<S: Space>(model: Model<S>, args: &Args) -> Result<(), AnyError> {
+    let model = if args.has("autocast") { model.with_autocast()? } else { model };
+    let job = Job::new(&model, args)?;
     let images = images(&args.path("input")?)?;
     let mut failures = Vec::new();
     for image in &images {

@@ -18,3 +18,7 @@ pub use segmenter_predict::{Logits, Tiling, predict};
 pub use segmenter_train::{
     Augmentation, Event, Loss, Run, Schedule, TrainConfig, TrainingData, train,
 };
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/coming-from-the-allen-cell-segmenter.md")]
+pub mod coming_from_the_allen_cell_segmenter {}

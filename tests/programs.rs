@@ -90,6 +90,8 @@ fn every_program_has_a_help_text_that_names_its_arguments() {
     for (name, arguments) in [
         ("quickstart", &["--data", "--output"][..]),
         ("inspect", &["FILE"]),
+        ("experiment", &["FOLDER", "--root"]),
+        ("export", &["--model", "--checkpoint", "--weights", "--overwrite"]),
         ("exclude", &["--image", "--regions", "--output"]),
         ("merge", &["--base", "--other", "--regions", "--output"]),
         (
@@ -98,7 +100,16 @@ fn every_program_has_a_help_text_that_names_its_arguments() {
         ),
         (
             "predict",
-            &["--model", "--input", "--output", "--write", "--threshold", "--patch", "--overlap"],
+            &[
+                "--model",
+                "--input",
+                "--output",
+                "--write",
+                "--threshold",
+                "--patch",
+                "--overlap",
+                "--autocast",
+            ],
         ),
     ] {
         let help = stdout(name, &["--help"]);
@@ -268,6 +279,37 @@ fn bad_arguments_and_missing_files_are_named() {
     let (code, message) =
         failure("quickstart", &["--data", text(&missing), "--output", text(&run)]);
     assert_eq!((code, message.contains("missing")), (1, true), "{message}");
+}
+
+#[test]
+fn an_exported_checkpoint_predicts_what_the_model_does() {
+    let folder = experiment();
+    let file = |name: &str| text(&folder.path().join(name)).to_owned();
+    let network = segmenter::DynUNetConfig::new(&[2, 4], &[[1, 1, 1], [2, 2, 2]]);
+    let device = segmenter::Device::flex();
+    let model = segmenter::Model3::init(network, [4, 8, 8], 0, &device).unwrap();
+    model.save(file("model.safetensors")).unwrap();
+    let checkpoint = file("checkpoints/epoch_000.ckpt");
+    let weights = file("weights.safetensors");
+    let from = file("model.safetensors");
+    let args = ["--model", &from, "--checkpoint", &checkpoint, "--weights", &weights];
+    stdout("export", &args);
+    assert_eq!(failure("export", &args).0, 1, "nothing is overwritten unasked");
+
+    let [before, after] =
+        [("model.safetensors", "before"), ("checkpoints/epoch_000.ckpt", "after")].map(
+            |(model, found)| {
+                let (model, found) = (file(model), file(found));
+                let input = file("raw/im_0.ome.tif");
+                let args = ["--model", &model, "--input", &input, "--output", &found];
+                stdout("predict", &[&args[..], &["--write", "logits"]].concat());
+                fs::read(Path::new(&found).join("im_0_logits.ome.tif")).unwrap()
+            },
+        );
+    assert!(before == after, "the logits differ");
+
+    let told = stdout("experiment", &[text(folder.path())]);
+    assert!(told.contains("best checkpoint: "), "{told}");
 }
 
 #[test]

@@ -371,7 +371,7 @@ impl<S: Space> DynUNetConfig<S> {
     }
 
     fn check_groups(&self, groups: usize) -> Result<(), ConfigError> {
-        let unfit = |filters: &usize| groups == 0 || filters % groups != 0;
+        let unfit = |filters: &usize| !filters.is_multiple_of(groups);
         match self.filters.iter().position(unfit) {
             None => Ok(()),
             Some(level) => Err(ConfigError::Groups { level, filters: self.filters[level], groups }),

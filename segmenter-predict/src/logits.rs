@@ -70,7 +70,7 @@ impl<S: Space> Logits<S> {
                 let cut = threshold::otsu(logits.iter().copied()).unwrap_or(f64::INFINITY);
                 logits.mapv(|logit| u8::from(f64::from(logit) > cut))
             }
-            Postprocess::StretchedProbability => stretched(logits.mapv(sigmoid)),
+            Postprocess::StretchedProbability => stretched(&logits.mapv(sigmoid)),
             Postprocess::Threshold(cut) => logits.mapv(|logit| u8::from(sigmoid(logit) > cut)),
             _ => return None,
         };
@@ -95,7 +95,7 @@ fn sigmoid(logit: f32) -> f32 {
     clippy::cast_sign_loss,
     reason = "values are from 0 to 255, and are cut off on purpose"
 )]
-fn stretched<D: Dimension>(probabilities: Array<f32, D>) -> Array<u8, D> {
+fn stretched<D: Dimension>(probabilities: &Array<f32, D>) -> Array<u8, D> {
     let low = probabilities.iter().copied().fold(f32::INFINITY, f32::min);
     let high = probabilities.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let range = (f64::from(high) - f64::from(low)) as f32;

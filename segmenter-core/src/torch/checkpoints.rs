@@ -94,6 +94,7 @@ impl Checkpoints {
     }
 
     /// All of them, by name.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Checkpoint> {
         self.all.iter()
     }

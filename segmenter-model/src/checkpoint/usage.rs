@@ -72,7 +72,8 @@ pub(super) fn normalisation(settings: &Settings) -> Result<Normalisation, LoadEr
     for (index, transform) in transforms.into_iter().flatten().enumerate() {
         let name = transform.get("_target_").and_then(Json::as_str).unwrap_or_default();
         let name = name.rsplit('.').next().unwrap_or_default();
-        if !NEUTRAL.contains(&name) && !(name == "NormalizeIntensityd" && is_z_score(transform)) {
+        let z_score = name == "NormalizeIntensityd" && is_z_score(transform);
+        if !z_score && !NEUTRAL.contains(&name) {
             return Err(settings.fault(&format!("{TRANSFORMS}.{index}"), transform, known));
         }
     }
