@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Recorded, TorchError, TorchFile};
+use super::{Recorded, Score, TorchError, TorchFile};
 
 /// The checkpoints of a run of Lightning: the `*.ckpt` files of its folder `checkpoints`.
 ///
@@ -99,24 +99,28 @@ impl Checkpoints {
         self.all.iter()
     }
 
-    /// The one with the best recorded score; of equal ones the earlier. If none has a score, the one
-    /// that was trained for longest.
+    /// The one with the best recorded score; of equal ones the earlier. If none has a score, or they
+    /// are scores of different things, the one that was trained for longest.
     #[must_use]
     pub fn best(&self) -> Option<&Checkpoint> {
-        let score = |checkpoint: &&Checkpoint| checkpoint.recorded.score.is_some();
-        let mut scored: Vec<_> = self.all.iter().filter(score).collect();
-        scored.sort_by_key(|checkpoint| checkpoint.recorded.epoch);
-        let better = |best: &'_ Checkpoint, next: &'_ Checkpoint| {
-            let scores = next.recorded.score.as_ref().zip(best.recorded.score.as_ref());
-            scores.is_some_and(|(next, best)| next.beats(best))
-        };
-        let best =
-            scored.into_iter().reduce(|best, next| if better(best, next) { next } else { best });
         let longest = |checkpoint: &&Checkpoint| {
             let Recorded { epoch, step, .. } = checkpoint.recorded;
             (epoch, step, Reverse(checkpoint.is_last()))
         };
-        best.or_else(|| self.all.iter().max_by_key(longest))
+        self.best_scored().or_else(|| self.all.iter().max_by_key(longest))
+    }
+
+    fn best_scored(&self) -> Option<&Checkpoint> {
+        let with_score = |checkpoint| Some((Checkpoint::score(checkpoint)?, checkpoint));
+        let mut scored: Vec<_> = self.all.iter().filter_map(with_score).collect();
+        scored.sort_by_key(|(_, checkpoint)| checkpoint.recorded.epoch);
+        let (first, _) = *scored.first()?;
+        if !scored.iter().all(|(score, _)| score.is_comparable(first)) {
+            return None;
+        }
+        let best =
+            scored.into_iter().reduce(|best, next| if next.0.beats(best.0) { next } else { best });
+        best.map(|(_, checkpoint)| checkpoint)
     }
 
     /// The one that was written last and is not called `last`: what the Allen Cell Segmenter ML
@@ -137,9 +141,14 @@ impl FromIterator<Checkpoint> for Checkpoints {
 }
 
 impl Checkpoint {
+    fn score(&self) -> Option<&Score> {
+        self.recorded.score.as_ref()
+    }
+
     /// The plugin's own rule.
     fn is_last(&self) -> bool {
-        self.path.file_name().is_some_and(|name| name.to_string_lossy().contains("last"))
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        name.to_lowercase().contains("last")
     }
 }
 
@@ -149,7 +158,9 @@ fn paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.extension().is_some_and(|ending| ending == "ckpt") {
+        let named = path.extension().is_some_and(|ending| ending == "ckpt");
+        // Lightning writes folders of that name when it trains on several machines.
+        if named && !hidden && !path.is_dir() {
             paths.push(path);
         }
     }
@@ -162,7 +173,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::torch::Score;
+    use crate::torch::tests::fixture;
 
     fn checkpoint(name: &str, epoch: u64, score: Option<f64>, seconds: u64) -> Checkpoint {
         let score = score.map(|value| Score {
@@ -209,6 +220,36 @@ mod tests {
         assert_eq!(Checkpoints::default().best(), None);
         let only_last: Checkpoints = [checkpoint("last.ckpt", 4, None, 2)].into_iter().collect();
         assert_eq!((name(only_last.best()), only_last.newest()), ("last.ckpt", None));
+    }
+
+    #[test]
+    fn of_a_run_that_watched_dice_the_highest_wins() {
+        let checkpoints = Checkpoints::open(fixture("dice")).unwrap();
+        assert!(checkpoints.best().unwrap().path.ends_with("epoch_001.ckpt"));
+    }
+
+    #[test]
+    fn scores_of_different_things_are_not_compared() {
+        let mut other = checkpoint("dice.ckpt", 5, Some(0.9), 1);
+        let score = other.recorded.score.as_mut().unwrap();
+        (score.monitor, score.more_is_better) = ("dice".to_owned(), true);
+        let loss = checkpoint("loss.ckpt", 8, Some(0.2), 2);
+        for newest in [4, 12] {
+            let last = checkpoint("last.ckpt", newest, None, 3);
+            let expected = if newest == 12 { "last.ckpt" } else { "loss.ckpt" };
+            let all: Checkpoints = [other.clone(), loss.clone(), last].into_iter().collect();
+            assert_eq!(name(all.best()), expected);
+        }
+    }
+
+    #[test]
+    fn hidden_files_folders_and_what_is_called_last_in_capitals_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("shards.ckpt")).unwrap();
+        fs::write(folder.path().join(".a.ckpt"), "nothing").unwrap();
+        fs::copy(fixture("dice/last.ckpt"), folder.path().join("Last-v1.ckpt")).unwrap();
+        let checkpoints = Checkpoints::open(folder.path()).unwrap();
+        assert_eq!((checkpoints.iter().len(), checkpoints.newest()), (1, None));
     }
 
     #[test]

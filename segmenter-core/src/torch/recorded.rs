@@ -26,10 +26,15 @@ pub struct Score {
 }
 
 impl Score {
-    /// Whether this is better than another score.
+    /// Whether this is better than another score of the same thing.
     #[must_use]
     pub fn beats(&self, other: &Self) -> bool {
         if self.more_is_better { self.value > other.value } else { self.value < other.value }
+    }
+
+    /// Whether another score is of the same thing.
+    pub(super) fn is_comparable(&self, other: &Self) -> bool {
+        (&self.monitor, self.more_is_better) == (&other.monitor, other.more_is_better)
     }
 }
 
@@ -77,5 +82,42 @@ impl TorchFile {
                 self.read(view).ok()?.values.first().map(|&value| value.into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::torch::tests::open;
+
+    fn dice(value: f64) -> Option<Score> {
+        Some(Score { monitor: "val/dice".to_owned(), more_is_better: true, value })
+    }
+
+    #[test]
+    fn each_file_has_its_own_score_and_the_last_file_none() {
+        for (name, epoch, score) in
+            [("epoch_000", 0, dice(0.5)), ("epoch_001", 1, dice(0.75)), ("last", 2, None)]
+        {
+            let recorded = open(&format!("dice/{name}.ckpt")).recorded();
+            let expected = Recorded { epoch: Some(epoch), step: Some(3 * epoch + 3), score };
+            assert_eq!(recorded, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_callback_that_kept_the_file_for_its_score_counts() {
+        let score = open("two_callbacks.ckpt").recorded().score;
+        let monitor = "val/loss".to_owned();
+        assert_eq!(score, Some(Score { monitor, more_is_better: false, value: 0.125 }));
+    }
+
+    #[test]
+    fn what_is_not_recorded_or_odd_is_left_out() {
+        for name in ["numbers.pt", "list.pt", "odd_record.ckpt"] {
+            assert_eq!(open(name).recorded(), Recorded::default(), "{name}");
+        }
+        let epoch = Recorded { epoch: Some(3), ..Recorded::default() };
+        assert_eq!(open("views.ckpt").recorded(), epoch);
     }
 }

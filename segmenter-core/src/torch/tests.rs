@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::*;
 
-fn fixture(name: &str) -> PathBuf {
+pub(super) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch").join(name)
 }
 
-fn open(name: &str) -> TorchFile {
+pub(super) fn open(name: &str) -> TorchFile {
     TorchFile::open(fixture(name)).unwrap()
 }
 
