@@ -9,7 +9,7 @@
 use std::{fs, path::Path};
 
 use super::{NpyError, array::io_error, header::Header};
-use crate::pickle::{Object, Reader, Value};
+use crate::pickle::{Limits, Object, Reader, Value};
 
 /// The polygons in a `.npy` file, each a list of points `[y, x]` in pixels, in the order in which
 /// they were drawn.
@@ -38,6 +38,7 @@ fn parse_polygons(bytes: &[u8], path: &Path) -> Result<Vec<Vec<[f64; 2]>>, NpyEr
         return Err(NpyError::Type { path: path.to_owned(), found: header.descr, expected });
     }
     let value = Reader::new(&KNOWN)
+        .with_limits(limits(content.len()))
         .read(content)
         .map_err(|source| NpyError::Pickle { path: path.to_owned(), source })?;
     let fail = |reason| NpyError::Polygons { path: path.to_owned(), reason };
@@ -51,6 +52,14 @@ fn parse_polygons(bytes: &[u8], path: &Path) -> Result<Vec<Vec<[f64; 2]>>, NpyEr
     let polygons = array.polygons().map_err(fail)?;
     check_points(&polygons).map_err(fail)?;
     Ok(polygons)
+}
+
+/// One byte of a pickle makes at most one value; what is far more than the file has is shared, and
+/// polygons are not.
+fn limits(length: usize) -> Limits {
+    let standard = Limits::default();
+    let room = length.saturating_mul(128).saturating_add(64 << 20);
+    Limits { memory: standard.memory.min(room), ..standard }
 }
 
 /// An array in a pickle.
@@ -188,6 +197,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::pickle::PickleError;
 
     const SQUARE: [[f64; 2]; 4] = [[2.0, 2.0], [2.0, 6.5], [6.0, 6.0], [6.0, 2.25]];
     const TRIANGLE: [[f64; 2]; 3] = [[1.0, 1.0], [1.0, 8.0], [8.0, -1.5]];
@@ -284,6 +294,37 @@ mod tests {
         let error = parse(&bytes).unwrap_err();
         let NpyError::Pickle { source, .. } = &error else { panic!("{error}") };
         assert!(source.to_string().contains("posix.system"), "{source}");
+    }
+
+    /// An array as `ndarray.__reduce__` pickles it, up to its data.
+    fn pickled_array(shape: &[u8], dtype: &[u8; 2], byte_order: u8) -> Vec<u8> {
+        let call =
+            b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01";
+        let class = b"cnumpy\ndtype\nX\x02\x00\x00\x00";
+        let rest = [b'X', 1, 0, 0, 0, byte_order];
+        [call, shape, class, dtype, b"\x89\x88\x87R(K\x03", &rest, b"NNNK\x00K\x00K\x00tb\x89"]
+            .concat()
+    }
+
+    #[test]
+    fn a_small_file_can_not_ask_for_much_memory() {
+        // A polygon of 100 kB, which is in the file once and is meant many times.
+        let polygon = pickled_array(b"M\x6a\x18K\x02\x86", b"f8", b'<');
+        let polygon = [&polygon[..], b"B\xa0\x86\x01\x00", &[0; 100_000], b"tbq\x00"].concat();
+        let file = |count: u16| {
+            let header = format!("{{'descr': '|O', 'fortran_order': False, 'shape': ({count},)}}");
+            let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+            let shape = [b"M", &count.to_le_bytes()[..], b"\x85"].concat();
+            let array = pickled_array(&shape, b"O8", b'|');
+            let start =
+                [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), b"\x80\x03"].concat();
+            let again = b"h\x00".repeat(usize::from(count) - 1);
+            [&start[..], &array, b"](", &polygon, &again, b"etb."].concat()
+        };
+        assert_eq!(parse(&file(2)).unwrap(), [vec![[0.0; 2]; 6250], vec![[0.0; 2]; 6250]]);
+        let error = parse(&file(5000)).unwrap_err();
+        let NpyError::Pickle { source, .. } = error else { panic!("{error}") };
+        assert!(matches!(source, PickleError::Limit { of: "memory", .. }), "{source}");
     }
 
     #[test]
