@@ -29,6 +29,7 @@ mod tests;
 mod write;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::File,
     io::{BufReader, Cursor, Read, Seek},
@@ -137,10 +138,8 @@ impl TorchFile {
         length: u64,
         unknown: Unknown,
     ) -> Result<Self, TorchError> {
-        /// What the storages may take together.
-        const LIMIT: u64 = 64 << 30;
         let fail = |source| TorchError::Archive { path: path.clone(), source };
-        let mut archive = Archive::new(input, LIMIT).map_err(fail)?;
+        let mut archive = Archive::new(input, room(length)).map_err(fail)?;
         let folder = folder(&archive, &path)?;
         let bytes = archive.read(&format!("{folder}/data.pkl")).map_err(fail)?;
         check_byte_order(&mut archive, &folder, &path)?;
@@ -182,8 +181,8 @@ impl TorchFile {
         self.check_size(&views)?;
         let mut tensors = Vec::new();
         let mut faults = Vec::new();
-        for (name, view) in views {
-            match view.and_then(|view| self.read(view)) {
+        for (name, tensor) in self.read(views) {
+            match tensor {
                 Ok(tensor) => tensors.push((name, tensor)),
                 Err(reason) => faults.push(TensorFault { name, reason }),
             }
@@ -204,11 +203,25 @@ impl TorchFile {
         Ok(entries.iter().map(|(key, value)| (name(key), View::of(value))).collect())
     }
 
-    fn read(&mut self, view: View) -> Result<NamedTensor, String> {
-        let entry = format!("{}/data/{}", self.folder, view.storage);
-        let bytes = self.archive.read(&entry).map_err(|error| error.to_string())?;
-        let values = view.gather(&bytes)?;
-        Ok(NamedTensor { shape: view.shape, values })
+    /// Reads each storage once, however many tensors look into it.
+    fn read(&mut self, views: Views) -> Vec<(String, Result<NamedTensor, String>)> {
+        let mut tensors = Vec::new();
+        let mut by_storage: BTreeMap<String, Vec<(usize, View)>> = BTreeMap::new();
+        for (place, (name, view)) in views.into_iter().enumerate() {
+            let unread = view.map(|view| {
+                by_storage.entry(view.storage.clone()).or_default().push((place, view));
+                NamedTensor { shape: Vec::new(), values: Vec::new() }
+            });
+            tensors.push((name, unread));
+        }
+        for (storage, views) in by_storage {
+            let entry = format!("{}/data/{storage}", self.folder);
+            let bytes = self.archive.read(&entry).map_err(|error| error.to_string());
+            for (place, view) in views {
+                tensors[place].1 = bytes.as_ref().map_err(String::clone).and_then(|b| view.read(b));
+            }
+        }
+        tensors
     }
 
     /// A file without `state_dict` is taken for one if it begins with a tensor.
@@ -218,10 +231,9 @@ impl TorchFile {
             || first.is_some_and(|(_, value)| View::of(value).is_ok())
     }
 
-    /// Tensors may share storages, so a small file could ask for any amount of memory. Half
-    /// precision and a few aliases take four times the file; more is no checkpoint.
+    /// Tensors may share storages, so a small file could ask for any amount of memory.
     fn check_size(&self, views: &Views) -> Result<(), TorchError> {
-        let limit = self.length.saturating_mul(8).saturating_add(64 << 20);
+        let limit = room(self.length);
         let views = views.iter().filter_map(|(_, view)| view.as_ref().ok());
         let values = views.fold(0_u64, |sum, view| sum.saturating_add(view.count));
         let found = values.saturating_mul(4);
@@ -236,6 +248,12 @@ fn open_file(path: &Path) -> Result<(File, u64), TorchError> {
     File::open(path)
         .and_then(|file| file.metadata().map(|metadata| (file, metadata.len())))
         .map_err(|source| TorchError::Io { path: path.to_owned(), source })
+}
+
+/// What a file of this length may unpack to, and what its tensors may take. PyTorch compresses
+/// nothing, and half precision and a few aliases take four times the file; more is no checkpoint.
+fn room(length: u64) -> u64 {
+    length.saturating_mul(8).saturating_add(64 << 20)
 }
 
 /// The pickle holds names and numbers of tensors, and so takes little beside the file.
@@ -270,6 +288,6 @@ fn check_byte_order(
     if found == b"little" {
         return Ok(());
     }
-    let found = String::from_utf8_lossy(&found).into_owned();
+    let found = String::from_utf8_lossy(&found[..found.len().min(32)]).into_owned();
     Err(TorchError::ByteOrder { path: path.to_owned(), found })
 }

@@ -2,7 +2,10 @@
 
 use crate::pickle::Value;
 
-use super::decode::{Number, number};
+use super::{
+    NamedTensor,
+    decode::{Number, number},
+};
 
 /// A tensor before its values are read.
 #[derive(Debug)]
@@ -76,8 +79,8 @@ impl View {
         last.try_fold(self.offset, |end, step| end.checked_add(step?))?.checked_add(1)
     }
 
-    /// The values in the order of the axes.
-    pub(super) fn gather(&self, storage: &[u8]) -> Result<Vec<f32>, String> {
+    /// The tensor, with its values in the order of the axes.
+    pub(super) fn read(self, storage: &[u8]) -> Result<NamedTensor, String> {
         let expected = self.storage_count.checked_mul(self.number.bytes());
         if expected != Some(storage.len()) {
             return Err(format!(
@@ -88,16 +91,34 @@ impl View {
                 self.number.bytes()
             ));
         }
-        let mut places = vec![self.offset];
-        if self.count == 0 {
-            places.clear();
-        }
-        for (&size, &stride) in self.shape.iter().zip(&self.strides) {
-            let along = |place: usize| (0..size).map(move |index| place + index * stride);
-            places = places.into_iter().flat_map(along).collect();
-        }
-        Ok(places.into_iter().map(|place| self.number.read(storage, place)).collect())
+        let values = self.gather(storage);
+        Ok(NamedTensor { shape: self.shape, values })
     }
+
+    /// The values, row by row, which takes no memory but for them.
+    fn gather(&self, storage: &[u8]) -> Vec<f32> {
+        let count: usize = self.shape.iter().product();
+        let axes = self.shape.iter().copied().zip(self.strides.iter().copied());
+        // Axes of one do not matter, and without them there are few.
+        let mut axes: Vec<(usize, usize)> = axes.filter(|&(size, _)| size != 1).collect();
+        let (length, step) = axes.pop().unwrap_or((1, 1));
+        let mut values = Vec::with_capacity(count);
+        for row in 0..count.checked_div(length).unwrap_or(0) {
+            let start = self.offset + place(row, &axes);
+            values.extend((0..length).map(|n| self.number.read(storage, start + n * step)));
+        }
+        values
+    }
+}
+
+/// How far into a storage the value at an index is, of axes of these sizes and strides.
+fn place(mut index: usize, axes: &[(usize, usize)]) -> usize {
+    let mut place = 0;
+    for &(size, stride) in axes.iter().rev() {
+        place += index % size * stride;
+        index /= size;
+    }
+    place
 }
 
 fn sizes(value: &Value) -> Option<Vec<usize>> {

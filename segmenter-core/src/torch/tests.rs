@@ -1,11 +1,19 @@
 //! The files in `tests/fixtures/torch` are made by the script there; CytoDL's own are read where
 //! they are.
 
-use std::{error::Error, fs};
+use std::{
+    error::Error,
+    fs,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use super::*;
+use crate::{
+    io::{Existing, zip::ZipError},
+    pickle::Object,
+};
 
 pub(super) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch").join(name)
@@ -121,6 +129,54 @@ fn all_tensors_that_can_not_be_read_are_named() {
 fn a_small_file_can_not_ask_for_much_memory() {
     let error = open("many_views.ckpt").tensors().unwrap_err();
     assert!(matches!(error, TorchError::TooLarge { .. }), "{error}");
+}
+
+/// What deflate can make of a thousandth.
+#[test]
+fn a_small_file_can_not_unpack_to_much() {
+    let mut bytes = fs::read(fixture("views.ckpt")).unwrap();
+    let record = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    // The unpacked size of the first entry in the directory.
+    bytes[record + 24..record + 28].copy_from_slice(&(1_u32 << 30).to_le_bytes());
+    let error = TorchFile::from_bytes("bomb.ckpt", bytes, Unknown::Refuse).unwrap_err();
+    let TorchError::Archive { source: ZipError::Limit { found, limit }, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(found > 1 << 30 && limit < 65 << 20, "{found} and {limit}");
+}
+
+/// Each of them reading it again would take 20,000 times a megabyte.
+#[test]
+fn a_storage_of_many_tensors_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("views.ckpt");
+    let mut writer = TorchWriter::new();
+    let whole = writer.tensor(&[1 << 18], vec![0.5; 1 << 18]).unwrap();
+    let tensor = whole.as_call("torch._utils", "_rebuild_tensor_v2").unwrap();
+    let mut arguments = tensor.arguments.items().unwrap().to_vec();
+    let one = Value::Tuple([Value::Int(1)].into());
+    arguments[2..4].fill(one);
+    let view = Value::Object(Object::new("torch._utils", "_rebuild_tensor_v2", arguments).into());
+    let names = (0..20_000).map(|number| number.to_string());
+    let state = Value::ordered_dict(names.map(|name| (name, view.clone())));
+    writer.write(&path, &state, Existing::Refuse).unwrap();
+    let began = Instant::now();
+    let tensors = TorchFile::open(&path).unwrap().tensors().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(tensors.len() == 20_000 && tensors.iter().all(|(_, one)| one.values == [0.5]));
+}
+
+#[test]
+fn a_name_that_leads_out_of_the_folder_is_told() {
+    let mut bytes = fs::read(fixture("views.ckpt")).unwrap();
+    for at in 0..bytes.len() {
+        if bytes[at..].starts_with(b"archive/data/0") {
+            bytes[at..at + 14].copy_from_slice(b"../archive/d/0");
+        }
+    }
+    let error = TorchFile::from_bytes("slip.ckpt", bytes, Unknown::Refuse).unwrap_err();
+    let message = whole_message(&error);
+    assert!(message.contains("slip.ckpt") && message.contains("../archive/d/0"), "{message}");
 }
 
 #[test]
