@@ -79,7 +79,8 @@ impl TorchFile {
             Value::Int(number) => Some(*number as f64),
             tensor => {
                 let view = View::of(tensor).ok().filter(|view| view.count == 1)?;
-                self.read(view).ok()?.values.first().map(|&value| value.into())
+                let (_, tensor) = self.read(vec![(String::new(), Ok(view))]).pop()?;
+                tensor.ok()?.values.first().map(|&value| value.into())
             }
         }
     }
