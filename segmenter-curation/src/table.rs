@@ -32,7 +32,7 @@ pub enum TableError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Which line, and what is wrong.
+        /// Which lines, and what is wrong with each.
         reason: String,
     },
     /// Columns are missing, or there are some of unknown meaning.
@@ -52,19 +52,22 @@ impl Table {
         let io = |source| TableError::Io { path: path.to_owned(), source };
         let bytes = fs::read(path).map_err(io)?;
         let mut lines = Lines { bytes: &bytes, byte: 0, line: 1 };
-        let malformed = |error: csv::Error, lines: &mut Lines<'_>| TableError::Malformed {
+        let malformed = |reasons: &[String]| TableError::Malformed {
             path: path.to_owned(),
-            reason: describe(error.kind(), lines),
+            reason: list(reasons),
         };
         let mut reader = ReaderBuilder::new().from_reader(bytes.as_slice());
-        let header = reader.headers().map_err(|error| malformed(error, &mut lines))?;
+        let header =
+            reader.headers().map_err(|error| malformed(&[describe(error.kind(), &mut lines)]))?;
         let header = header.iter().map(str::to_owned).collect();
-        let mut rows = Vec::new();
+        let (mut rows, mut reasons) = (Vec::new(), Vec::new());
         for row in reader.into_records() {
-            let row = row.map_err(|error| malformed(error, &mut lines))?;
-            rows.push((lines.of(row.position()), row));
+            match row {
+                Ok(row) => rows.push((lines.of(row.position()), row)),
+                Err(error) => reasons.push(describe(error.kind(), &mut lines)),
+            }
         }
-        Ok(Self { header, rows })
+        if reasons.is_empty() { Ok(Self { header, rows }) } else { Err(malformed(&reasons)) }
     }
 
     /// Checks that the table has all of these columns, and no others but the optional ones.
@@ -140,14 +143,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_that_is_too_short_is_named_by_its_line() {
+    fn all_rows_of_another_length_are_named_by_their_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("table.csv");
         for end in ["\n", "\r\n"] {
-            let text = ["a,b", "1,\"2", "3\"", "", "4", ""].join(end);
+            let text = ["a,b", "1,\"2", "3\"", "", "4", "5,6", "7,8,9", ""].join(end);
             fs::write(&path, text).unwrap();
             let error = Table::read(&path).map(|_| ()).unwrap_err().to_string();
-            assert!(error.ends_with("line 5 has 1 cells, but the header has 2"), "{error}");
+            let expected = "line 5 has 1 cells, but the header has 2; \
+                            line 7 has 3 cells, but the header has 2";
+            assert!(error.ends_with(expected), "{error}");
         }
         fs::write(&path, b"a,b\n\xff,1\n").unwrap();
         let error = Table::read(&path).map(|_| ()).unwrap_err().to_string();
