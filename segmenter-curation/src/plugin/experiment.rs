@@ -1,13 +1,17 @@
 //! A whole experiment.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use segmenter_core::torch::{Checkpoints, CheckpointsError};
 
-use super::{Metrics, MetricsError, Places, PluginError, chain, gather_records, read_channels};
+use super::{
+    Metrics, MetricsError, Places, PluginError, Row, chain, gather_records, gather_rows,
+    read_channels,
+};
 use crate::{Channels, Record, Split};
 
 /// An experiment of the plugin: what was curated in it, and what was trained.
@@ -95,8 +99,8 @@ impl Experiment {
 
     /// The images, by the tables that they are in.
     ///
-    /// The plugin writes the same rows to `val.csv` and `test.csv`. They are validation images then,
-    /// and there are none to test on.
+    /// The plugin writes the same rows to `val.csv` and `test.csv`. Where these are of the same images,
+    /// the rows of `val.csv` are validation images, and there are none to test on.
     #[must_use]
     pub fn split(&self) -> &Split<Record> {
         &self.split
@@ -151,9 +155,11 @@ impl Opening<'_> {
         }
         let channels = self.channels(&data.join("selected_channels.json"));
         let [train, validation, test] =
-            ["train.csv", "val.csv", "test.csv"].map(|name| self.table(&data.join(name), channels));
-        let validation_is_test = !test.is_empty() && validation == test;
+            ["train.csv", "val.csv", "test.csv"].map(|name| self.rows(&data.join(name)));
+        let validation_is_test = same_images(&validation, &test);
         let test = if validation_is_test { Vec::new() } else { test };
+        let [train, validation, test] =
+            [train, validation, test].map(|rows| self.records(rows, channels));
         let config = self.folder.join("train_config.yaml");
         Experiment {
             split: Split { train, validation, test },
@@ -173,13 +179,19 @@ impl Opening<'_> {
         read.map_err(|fault| self.faults.push(fault.into())).unwrap_or_default()
     }
 
-    fn table(&mut self, path: &Path, channels: Channels) -> Vec<Record> {
-        if !path.exists() {
+    fn rows(&mut self, table: &Path) -> Vec<Row> {
+        if !table.exists() {
             return Vec::new();
         }
         let places = Places { root: self.root, experiment: Some(self.folder) };
-        let (records, faults) = gather_records(path, places);
+        let (rows, faults) = gather_rows(table, places);
         self.faults.extend(faults.into_iter().map(ExperimentFault::from));
+        rows
+    }
+
+    fn records(&mut self, rows: Vec<Row>, channels: Channels) -> Vec<Record> {
+        let (records, fault) = gather_records(rows);
+        self.faults.extend(fault.map(ExperimentFault::from));
         records.into_iter().map(|record| record.with_channels(channels)).collect()
     }
 
@@ -209,6 +221,14 @@ impl Opening<'_> {
     }
 }
 
+/// Whether there are images and they are the same, in whatever order.
+fn same_images(rows: &[Row], others: &[Row]) -> bool {
+    fn images(rows: &[Row]) -> BTreeSet<&Path> {
+        rows.iter().map(|row| row.raw.as_path()).collect()
+    }
+    !rows.is_empty() && images(rows) == images(others)
+}
+
 /// The `version_<k>/metrics.csv` that are there, by their numbers.
 fn versions(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut versions = Vec::new();
@@ -229,6 +249,7 @@ fn versions(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 #[cfg(test)]
 mod tests {
     use segmenter_core::io::Existing;
+    use tempfile::TempDir;
 
     use super::*;
     use crate::{Base, plugin::export};
@@ -289,37 +310,116 @@ mod tests {
         assert!(before.iter().zip(&after).all(|(a, b)| same(a, b)));
     }
 
-    #[test]
-    fn everything_that_is_wrong_is_told_at_once() {
+    const HEADER: &str = ",raw,seg1,seg2,merge_mask,exclude_mask,base_image\r\n";
+
+    /// An experiment of these files, with the images and the mask that tables may name.
+    fn experiment(files: &[(&str, &str)]) -> TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
+        let images = ["raw/a.tif", "raw/b.tif", "seg/a.tif", "seg/b.tif", "masks/broken.npy"];
+        for (name, text) in images.map(|name| (name, "")).iter().chain(files) {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
-        };
-        let header = ",raw,seg1,seg2,merge_mask,exclude_mask,base_image\r\n";
-        let row = "0,/x/raw/a.tif,/x/seg/a.tif,,,/x/masks/broken.npy,seg3\r\n";
-        write("data/train.csv", &format!("{header}{row}"));
-        write("data/val.csv", "name,file\r\n");
-        write("data/selected_channels.json", "{\"raw\": \"one\"}");
-        write("masks/broken.npy", "no mask");
-        write("raw/a.tif", "");
-        write("checkpoints/epoch_000.ckpt", "no checkpoint");
-        write("csv/version_0/metrics.csv", "epoch,val/loss_epoch\n0,x\n");
-        let error = Experiment::open(folder.path(), Some(folder.path())).unwrap_err();
+        }
+        folder
+    }
+
+    /// A table of images, all with a mask or none.
+    fn table(images: &[&str], mask: &str) -> String {
+        let row = |image| format!("0,/x/raw/{image}.tif,/x/seg/{image}.tif,,,{mask},seg1\r\n");
+        HEADER.to_owned() + &images.iter().map(row).collect::<String>()
+    }
+
+    fn open(folder: &TempDir) -> Result<Experiment, ExperimentFaults> {
+        Experiment::open(folder.path(), Some(folder.path()))
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let row = "0,/x/raw/a.tif,/x/seg/c.tif,,,/x/masks/broken.npy,seg3\r\n";
+        let folder = experiment(&[
+            ("data/train.csv", &(HEADER.to_owned() + row)),
+            ("data/val.csv", "name,file\r\n"),
+            ("data/test.csv", &table(&["d"], "/x/masks/none.npy")),
+            ("data/selected_channels.json", "{\"raw\": \"one\"}"),
+            ("checkpoints/epoch_000.ckpt", "no checkpoint"),
+            ("csv/version_0/metrics.csv", "epoch,val/loss_epoch\n0,x\n"),
+            ("csv/version_1/metrics.csv", "epoch,val/loss_epoch\n0\n1,1\n2\n"),
+        ]);
+        let error = open(&folder).unwrap_err();
         let text = error.to_string();
         for part in [
-            "selected_channels.json",
-            "base_image is `seg3`",
-            "/x/seg/a.tif",
-            "broken.npy",
-            "val.csv",
-            "epoch_000.ckpt",
-            "val/loss_epoch is `x`",
+            "selected_channels.json: not the plugin's choice",
+            "line 2: base_image is `seg3`",
+            "[\"/x/seg/c.tif\"]",
+            "val.csv: the columns [\"raw\", ",
+            "[\"/x/masks/none.npy\", \"/x/raw/d.tif\", \"/x/seg/d.tif\"]",
+            "broken.npy: ",
+            "epoch_000.ckpt: not a checkpoint",
+            "line 2: val/loss_epoch is `x`",
+            "line 2 has 1 cells, but the header has 2; line 4 has 1 cells",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
-        assert_eq!(error.faults.len(), 7);
+        assert_eq!(error.faults.len(), 9);
+    }
+
+    #[test]
+    fn a_mask_that_validation_and_test_share_is_told_of_once() {
+        let rows = table(&["a", "b"], "/x/masks/broken.npy");
+        let train = table(&[], "");
+        let folder = experiment(&[
+            ("data/train.csv", &train),
+            ("data/val.csv", &rows),
+            ("data/test.csv", &rows),
+        ]);
+        let error = open(&folder).unwrap_err();
+        let [ExperimentFault::Curation(PluginError::Masks { faults })] = &error.faults[..] else {
+            panic!("{error}")
+        };
+        assert_eq!(faults.len(), 2, "one for each row of val.csv");
+    }
+
+    #[test]
+    fn the_same_images_in_another_order_are_not_tested_on() {
+        let (train, rows) = (table(&[], ""), table(&["a", "b"], ""));
+        for (test, same) in [(table(&["b", "a"], ""), true), (table(&["b"], ""), false)] {
+            let folder = experiment(&[
+                ("data/train.csv", &train),
+                ("data/val.csv", &rows),
+                ("data/test.csv", &test),
+            ]);
+            let experiment = open(&folder).unwrap();
+            assert_eq!(experiment.validation_is_test(), same);
+            assert_eq!(experiment.split().test.is_empty(), same);
+            assert_eq!(experiment.split().validation[1].name(), "b");
+        }
+    }
+
+    #[test]
+    fn an_experiment_may_hold_a_trained_model_alone_or_curated_images_alone() {
+        let folder = experiment(&[]);
+        fs::create_dir(folder.path().join("checkpoints")).unwrap();
+        let trained = open(&folder).unwrap();
+        assert!(trained.split().train.is_empty() && !trained.validation_is_test());
+        assert_eq!((trained.checkpoints().best(), trained.train_config()), (None, None));
+        let curated = open(&experiment(&[("data/train.csv", &table(&["a"], ""))])).unwrap();
+        assert_eq!(curated.split().train.len(), 1);
+    }
+
+    #[test]
+    fn runs_are_in_the_order_of_their_numbers() {
+        let losses = "epoch,val/loss_epoch\n0,1\n";
+        let folder = experiment(&[
+            ("data/train.csv", &table(&["a"], "")),
+            ("csv/version_10/metrics.csv", losses),
+            ("csv/version_2/metrics.csv", losses),
+            ("csv/version_11/hparams.yaml", ""),
+            ("csv/other/metrics.csv", "no table"),
+        ]);
+        let experiment = open(&folder).unwrap();
+        let versions: Vec<u64> = experiment.metrics().iter().map(|run| run.version).collect();
+        assert_eq!(versions, [2, 10]);
     }
 
     #[test]

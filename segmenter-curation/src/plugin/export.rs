@@ -56,7 +56,9 @@ pub enum ExportError {
 /// Writes an experiment of the plugin: tables, masks and the choice of channels. What the plugin's
 /// files can't say is found before the first is written, and each is written whole or not at all.
 ///
-/// The plugin makes `val.csv` and `test.csv` of the same rows; here they are what the split says.
+/// The plugin makes `val.csv` and `test.csv` of the same rows; here they are what the split says. It
+/// has no names and no decisions either: a record is read back as one to use, and called by its raw
+/// image.
 ///
 /// # Errors
 /// If the plugin's files can't say what a record says, or a file exists and may not be replaced or

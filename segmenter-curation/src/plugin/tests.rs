@@ -1,8 +1,13 @@
-use segmenter_core::io::{Existing, SaveError};
+use std::path::PathBuf;
+
+use segmenter_core::{
+    Region,
+    io::{Existing, SaveError, npy::write_polygons},
+};
 use tempfile::TempDir;
 
 use super::*;
-use crate::Split;
+use crate::{Base, Decision, Record, Split};
 
 const HEADER: &str = ",raw,seg1,seg2,merge_mask,exclude_mask,base_image\r\n";
 
@@ -147,6 +152,20 @@ fn an_exported_experiment_is_read_back_equal() {
     assert!(experiment.join("excluding_masks/excluding_mask_b.npy").is_file());
     let channels = read_channels(data.join("selected_channels.json")).unwrap();
     assert_eq!(channels, Channels::default());
+    assert_eq!(*Experiment::open(&experiment, None).unwrap().split(), split);
+}
+
+#[test]
+fn the_chosen_channels_are_those_of_every_record() {
+    let root = root(&FILES);
+    let channels = Channels { raw: Some(2), seg1: Some(0), seg2: None };
+    let [first, second] = records(&root).map(|record| record.with_channels(channels));
+    let split = Split { train: vec![first], validation: vec![], test: vec![second] };
+    let folder = root.path().join("experiment");
+    export(&folder, &split, Existing::Refuse).unwrap();
+    let experiment = Experiment::open(&folder, None).unwrap();
+    assert_eq!(*experiment.split(), split);
+    assert_eq!(experiment.channels(), channels);
 }
 
 #[test]
@@ -181,6 +200,23 @@ fn a_mask_that_can_not_be_read_is_named() {
     let error = read_records(&path, Some(root.path())).unwrap_err();
     assert!(matches!(&error, PluginError::Masks { faults } if faults.len() == 1));
     assert!(error.to_string().contains("m.npy"), "{error}");
+}
+
+#[test]
+fn all_polygons_that_bound_no_region_are_named() {
+    let root = root(&["raw/a.tif", "s/a.tif"]);
+    let polygons =
+        [vec![[0.0, 1e101]], vec![[0.0, 0.0], [0.0, 4.0], [4.0, 0.0]], vec![[-1e101, 0.0]]];
+    write_polygons(root.path().join("m.npy"), &polygons, Existing::Refuse).unwrap();
+    let path = root.path().join("train.csv");
+    fs::write(&path, HEADER.to_owned() + "0,/raw/a.tif,/s/a.tif,,,/x/m.npy,seg1\r\n").unwrap();
+    let error = read_records(&path, Some(root.path())).unwrap_err();
+    let PluginError::Masks { faults } = &error else { panic!("{error}") };
+    let polygon = |fault: &MaskFault| match fault {
+        MaskFault::Region { polygon, .. } => Some(*polygon),
+        _ => None,
+    };
+    assert_eq!(faults.iter().map(polygon).collect::<Vec<_>>(), [Some(0), Some(2)]);
 }
 
 /// Experiments that CytoDL trained on, with the paths of the machine that made them.
