@@ -314,7 +314,7 @@ fn paired(channels: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Adds up in 8 parts, which are added up in order; what is left over is added last.
+/// Adds up in 8 parts, which are added up in order; what is left over is added up apart.
 fn sum(values: &[f32], add: impl Fn(f32, f32) -> f32) -> f32 {
     let (whole, rest) = values.split_at(values.len() - values.len() % (2 * LANES));
     let mut lanes = [0.0; LANES];
@@ -324,7 +324,7 @@ fn sum(values: &[f32], add: impl Fn(f32, f32) -> f32) -> f32 {
         }
     }
     let lanes = lanes.iter().fold(0.0, |sum, lane| sum + lane);
-    rest.iter().fold(lanes, |sum, &value| add(sum, value))
+    lanes + rest.iter().fold(0.0, |sum, &value| add(sum, value))
 }
 
 /// The nearest number of bfloat16; of two that are equally near, the even one.
