@@ -25,7 +25,7 @@ pub use burn;
 pub use config::{ConfigError, DynUNetConfig, Norm, NormKind, PatchError, Size};
 pub use load::{AnyModel, LoadError};
 pub use model::{InitError, Model, Model2, Model3, ModelCard, Provenance};
-pub use network::{DynUNet, UnknownRounding};
+pub use network::{DynUNet, Precision, UnknownRounding};
 pub use normalise::{Normalisation, Scaling};
 pub use postprocess::{Blending, Postprocess};
 pub use segmenter_core::torch::NamedTensor;

@@ -10,7 +10,7 @@ use super::{
     init::Init,
     layers::{Block, BlockShape, Conv, Up},
 };
-use crate::{ConfigError, DynUNetConfig};
+use crate::{ConfigError, DynUNetConfig, Precision};
 
 /// The U-Net of nnU-Net as MONAI builds it (`monai.networks.nets.DynUNet`): residual blocks down,
 /// transposed convolutions up, skip connections across, normalisation after each convolution.
@@ -24,6 +24,8 @@ pub struct DynUNet {
     /// Trained elsewhere to give logits at coarser levels. Kept, so that they are there when the
     /// network goes back; nothing here computes with them.
     deep_supervision_heads: Vec<Head>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// Apart from [`Conv`] only for the sake of its name in a checkpoint: `output_block.conv.conv.weight`.
@@ -56,7 +58,20 @@ impl DynUNet {
             deep_supervision_heads: (1..=config.deep_supervision_heads)
                 .map(|level| head(config, level, &mut init))
                 .collect(),
+            precision: Precision::F32,
         })
+    }
+
+    /// The same network, but it multiplies in other numbers on a CPU.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// In which numbers the network multiplies on a CPU.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Computes logits.
@@ -67,17 +82,18 @@ impl DynUNet {
     /// - output: `[batch, out_channels, z, y, x]`
     #[must_use]
     pub fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        let mut skips = vec![self.input_block.forward(input)];
+        let precision = self.precision;
+        let mut skips = vec![self.input_block.forward(input, precision)];
         for block in &self.downsamples {
-            skips.push(block.forward(skips[skips.len() - 1].clone()));
+            skips.push(block.forward(skips[skips.len() - 1].clone(), precision));
         }
-        let deepest = self.bottleneck.forward(skips[skips.len() - 1].clone());
+        let deepest = self.bottleneck.forward(skips[skips.len() - 1].clone(), precision);
         let finest = self
             .upsamples
             .iter()
             .zip(skips.into_iter().rev())
-            .fold(deepest, |below, (up, skip)| up.forward(below, skip));
-        self.output_block.conv.forward(finest)
+            .fold(deepest, |below, (up, skip)| up.forward(below, skip, precision));
+        self.output_block.conv.forward(finest, precision)
     }
 }
 

@@ -2,16 +2,11 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{
-        Tensor,
-        activation::leaky_relu,
-        module::{conv_transpose3d, conv3d},
-        ops::{ConvOptions, ConvTransposeOptions},
-    },
+    tensor::Tensor,
 };
 
-use super::{init::Init, norm::NormLayer};
-use crate::Norm;
+use super::{init::Init, norm::NormLayer, ops};
+use crate::{Norm, Precision};
 
 /// What a block is built from.
 #[derive(Clone, Copy)]
@@ -41,6 +36,14 @@ struct ConvWeights {
     bias: Option<Param<Tensor<1>>>,
 }
 
+impl ConvWeights {
+    fn biased(&self, output: Tensor<5>) -> Tensor<5> {
+        let Some(bias) = &self.bias else { return output };
+        let [channels] = bias.dims();
+        output + bias.val().reshape([1, channels, 1, 1, 1])
+    }
+}
+
 impl Conv {
     pub(super) fn new(
         [in_channels, out_channels]: [usize; 2],
@@ -62,10 +65,9 @@ impl Conv {
         self
     }
 
-    pub(super) fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        let options = ConvOptions::new(self.stride, self.padding, [1; 3], 1);
-        let bias = self.conv.bias.as_ref().map(Param::val);
-        conv3d(input, self.conv.weight.val(), bias, options)
+    pub(super) fn forward(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
+        let weight = self.conv.weight.val();
+        self.conv.biased(ops::conv(input, weight, self.stride, self.padding, precision))
     }
 }
 
@@ -90,10 +92,9 @@ impl TransposedConv {
         Self { conv: ConvWeights { weight, bias }, stride }
     }
 
-    fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        let options = ConvTransposeOptions::new(self.stride, [0; 3], [0; 3], [1; 3], 1);
-        let bias = self.conv.bias.as_ref().map(Param::val);
-        conv_transpose3d(input, self.conv.weight.val(), bias, options)
+    fn forward(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
+        let weight = self.conv.weight.val();
+        self.conv.biased(ops::transposed(input, weight, self.stride, precision))
     }
 }
 
@@ -129,21 +130,23 @@ impl Block {
         }
     }
 
-    pub(super) fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        let hidden = self.norm1.forward(self.conv1.forward(input.clone()));
-        let hidden = leaky_relu(hidden, self.negative_slope);
-        let output = self.norm2.forward(self.conv2.forward(hidden));
-        let output = if self.residual { output + self.shortcut(input) } else { output };
-        leaky_relu(output, self.negative_slope)
+    pub(super) fn forward(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
+        let slope = self.negative_slope;
+        let hidden = self.conv1.forward(input.clone(), precision);
+        let hidden = ops::normalise(hidden, &self.norm1, None, slope);
+        let output = self.conv2.forward(hidden, precision);
+        let shortcut = self.residual.then(|| self.shortcut(input, precision));
+        ops::normalise(output, &self.norm2, shortcut, slope)
     }
 
-    fn shortcut(&self, input: Tensor<5>) -> Tensor<5> {
+    fn shortcut(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
         let projected = match &self.conv3 {
-            Some(conv) => conv.forward(input),
+            Some(conv) => conv.forward(input, precision),
             None => input,
         };
         match &self.norm3 {
-            Some(norm) => norm.forward(projected),
+            // A slope of 1 changes nothing.
+            Some(norm) => ops::normalise(projected, norm, None, 1.0),
             None => projected,
         }
     }
@@ -170,8 +173,13 @@ impl Up {
         }
     }
 
-    pub(super) fn forward(&self, below: Tensor<5>, skip: Tensor<5>) -> Tensor<5> {
-        let up = self.transp_conv.forward(below);
-        self.conv_block.forward(Tensor::cat(vec![up, skip], 1))
+    pub(super) fn forward(
+        &self,
+        below: Tensor<5>,
+        skip: Tensor<5>,
+        precision: Precision,
+    ) -> Tensor<5> {
+        let up = self.transp_conv.forward(below, precision);
+        self.conv_block.forward(Tensor::cat(vec![up, skip], 1), precision)
     }
 }

@@ -9,11 +9,16 @@
 //! a PyTorch checkpoint.
 
 mod autocast;
+#[cfg(feature = "flex")]
+mod cpu;
 mod dynunet;
 mod init;
 mod layers;
 mod norm;
+mod ops;
+mod precision;
 
 pub use autocast::UnknownRounding;
 pub(crate) use autocast::{Autocast, Features, rounded};
 pub use dynunet::DynUNet;
+pub use precision::Precision;

@@ -34,6 +34,19 @@ impl NormLayer {
         }
     }
 
+    /// Scale and offset, if this is an instance normalisation.
+    #[cfg(feature = "flex")]
+    pub(super) fn instance_affine(&self) -> Option<(Tensor<1>, Tensor<1>)> {
+        let instance = self.norm.kind == NormKind::Instance;
+        let (scale, offset) = self.weight.as_ref().zip(self.bias.as_ref()).filter(|_| instance)?;
+        Some((scale.val(), offset.val()))
+    }
+
+    #[cfg(feature = "flex")]
+    pub(super) fn epsilon(&self) -> f64 {
+        self.norm.epsilon
+    }
+
     pub(super) fn forward(&self, input: Tensor<5>) -> Tensor<5> {
         let shape = input.dims();
         let [batch, channels, z, y, x] = shape;
