@@ -12,7 +12,7 @@ pub use segmenter_core::{
     threshold,
 };
 pub use segmenter_model::{
-    AnyModel, DynUNetConfig, Model, Model2, Model3, Size, burn::tensor::Device,
+    AnyModel, DynUNet, DynUNetConfig, Model, Model2, Model3, Precision, Size, burn::tensor::Device,
 };
 pub use segmenter_predict::{Logits, Tiling, predict};
 pub use segmenter_train::{

@@ -187,11 +187,16 @@ impl Task<'_> {
     ) {
         const BYTES: usize = LANES * size_of::<f32>();
         let row = self.correlate.rows[1] * self.element;
+        assert_eq!(lanes.len(), R * C * LANES);
+        let lanes = lanes.as_mut_ptr();
+        // Loops over the sums run over numbers that the compiler knows, so that it unrolls them: sums
+        // that are found by a computed index are in memory, and the whole takes twice as long.
         let mut sums = [[simd.zero(); R]; C];
-        for (sums, lanes) in sums.iter_mut().zip(lanes.chunks_exact(R * LANES)) {
-            for (sum, lanes) in sums.iter_mut().zip(lanes.chunks_exact(LANES)) {
-                // SAFETY: the chunk has as many numbers.
-                *sum = unsafe { simd.load(lanes.as_ptr()) };
+        for column in 0..C {
+            for channel in 0..R {
+                // SAFETY: there are as many lanes, by the assertion.
+                sums[column][channel] =
+                    unsafe { simd.load(lanes.add((column * R + channel) * LANES)) };
             }
         }
         for segment in stretch {
@@ -206,22 +211,26 @@ impl Task<'_> {
                 // vector; shifted, it reaches at most a vector past the other image's last channel,
                 // where there is slack.
                 unsafe {
-                    let shifted: [S::Vector; C] = std::array::from_fn(|column| {
-                        simd.load(self.right.add(right[column] + at).cast())
-                    });
+                    let mut shifted = [simd.zero(); C];
+                    for column in 0..C {
+                        shifted[column] = simd.load(self.right.add(right[column] + at).cast());
+                    }
                     for channel in 0..R {
                         let value = simd.load(self.left.add(left + channel * row + at).cast());
-                        for (sums, shifted) in sums.iter_mut().zip(shifted) {
-                            sums[channel] = simd.multiply_add(value, shifted, sums[channel]);
+                        for column in 0..C {
+                            sums[column][channel] =
+                                simd.multiply_add(value, shifted[column], sums[column][channel]);
                         }
                     }
                 }
             }
         }
-        for (sums, lanes) in sums.iter().zip(lanes.chunks_exact_mut(R * LANES)) {
-            for (sum, lanes) in sums.iter().zip(lanes.chunks_exact_mut(LANES)) {
-                // SAFETY: the chunk has as many numbers.
-                unsafe { simd.store(lanes.as_mut_ptr(), *sum) };
+        for column in 0..C {
+            for channel in 0..R {
+                // SAFETY: as above.
+                unsafe {
+                    simd.store(lanes.add((column * R + channel) * LANES), sums[column][channel]);
+                }
             }
         }
     }

@@ -278,7 +278,8 @@ impl Task<'_> {
         weights: &[f32],
         positions: &[Position],
     ) {
-        // Of a length known to the compiler: sums that are found by a computed index are in memory.
+        // Loops over the sums run over numbers that the compiler knows, so that it unrolls them: sums
+        // that are found by a computed index are in memory, and the whole takes twice as long.
         let Ok(positions) = <&[Position; P]>::try_from(positions) else { return };
         let channels = self.gather.channels;
         let furthest = self.pass.taps.iter().map(|&(_, offset)| offset).max().unwrap_or(0);
@@ -306,38 +307,46 @@ impl Task<'_> {
                 // vector past the last channel, where the packed image has slack; the weights are
                 // as many as this loop takes, `O` each time.
                 unsafe {
-                    let column: [S::Vector; P] =
-                        std::array::from_fn(|at| simd.load(inputs[at].wrapping_add(offset)));
-                    for sums in &mut sums {
-                        let value = simd.splat(weight);
-                        weight = weight.add(1);
-                        for (sum, column) in sums.iter_mut().zip(column) {
-                            *sum = simd.multiply_add(value, column, *sum);
+                    let mut columns = [simd.zero(); P];
+                    for at in 0..P {
+                        columns[at] = simd.load(inputs[at].wrapping_add(offset));
+                    }
+                    for output in 0..O {
+                        let value = simd.splat(weight.add(output));
+                        for at in 0..P {
+                            sums[output][at] =
+                                simd.multiply_add(value, columns[at], sums[output][at]);
                         }
                     }
+                    weight = weight.add(O);
                 }
             }
         }
-        for (output, sums) in sums.into_iter().enumerate() {
-            for (position, sums) in positions.iter().zip(sums) {
-                self.store(simd, first + output, position, sums);
+        let mut lanes = [[[0.0; LANES]; P]; O];
+        for output in 0..O {
+            for at in 0..P {
+                // SAFETY: there are as many lanes.
+                unsafe { simd.store(lanes[output][at].as_mut_ptr(), sums[output][at]) };
+            }
+        }
+        for (output, lanes) in lanes.iter().enumerate() {
+            for (position, lanes) in positions.iter().zip(lanes) {
+                self.write(first + output, position, lanes);
             }
         }
     }
 
     #[inline(always)]
-    fn store<S: Simd>(&self, simd: S, output: usize, position: &Position, sums: S::Vector) {
-        let [_, height, width] = self.gather.extent;
-        let plane = output * self.gather.extent[0] * height * width + self.plane;
+    fn write(&self, output: usize, position: &Position, lanes: &[f32; LANES]) {
+        let [depth, height, width] = self.gather.extent;
+        let plane = output * depth * height * width + self.plane;
         let step = self.pass.step[2];
         let [first, second] = position.runs;
         if first.len == LANES && step == 1 {
+            let to = self.output.at(plane + first.output, LANES).cast::<[f32; LANES]>();
             // SAFETY: tasks write to different outputs, and these 16 are inside the image.
-            return unsafe { simd.store(self.output.at(plane + first.output, LANES), sums) };
+            return unsafe { to.write_unaligned(*lanes) };
         }
-        let mut lanes = [0.0; LANES];
-        // SAFETY: there are as many lanes.
-        unsafe { simd.store(lanes.as_mut_ptr(), sums) };
         let more = &self.runs[position.more[0] as usize..position.more[1] as usize];
         for run in [first, second].iter().chain(more) {
             for lane in 0..run.len {

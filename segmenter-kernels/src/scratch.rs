@@ -11,7 +11,7 @@ const KEPT: usize = 4;
 /// A line of the cache. What starts with one is not read across two where it needn't be.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line([u8; 64]);
+struct Line(#[expect(dead_code, reason = "it is only ever seen as numbers")] [u8; 64]);
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };

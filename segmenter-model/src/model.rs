@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Blending, ConfigError, DynUNet, DynUNetConfig, Normalisation, PatchError, Postprocess,
-    UnknownRounding,
+    Precision, UnknownRounding,
     network::{Autocast, Features},
     weights,
 };
@@ -152,6 +152,13 @@ impl<S: Space> Model<S> {
     #[must_use]
     pub fn with_threshold(mut self, threshold: f32) -> Self {
         self.card.threshold = threshold;
+        self
+    }
+
+    /// The same model, but it multiplies in other numbers on a CPU.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.network = self.network.with_precision(precision);
         self
     }
 

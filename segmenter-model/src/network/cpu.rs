@@ -110,7 +110,10 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
             OpsKind::Tracked(prepared) => {
-                let operands = Operands { input: input.primitive().clone(), weight: weight.primitive().clone() };
+                let operands = Operands {
+                    input: input.primitive().clone(),
+                    weight: weight.primitive().clone(),
+                };
                 prepared.finish((operands, conv, precision), output)
             }
         }
@@ -128,7 +131,10 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         match TransposedBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
             OpsKind::Tracked(prepared) => {
-                let operands = Operands { input: input.primitive().clone(), weight: weight.primitive().clone() };
+                let operands = Operands {
+                    input: input.primitive().clone(),
+                    weight: weight.primitive().clone(),
+                };
                 prepared.finish((operands, conv, precision), output)
             }
         }
