@@ -289,6 +289,12 @@ impl Prepared {
         Self { layout: shape.layout, gather, weights, incoming: shape.incoming }
     }
 
+    /// Channels that come in.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.incoming.0
+    }
+
     /// Computes an image.
     ///
     /// # Panics

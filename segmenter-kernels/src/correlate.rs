@@ -175,6 +175,7 @@ impl Job for Task<'_> {
     }
 }
 
+#[allow(clippy::needless_range_loop, reason = "the compiler has to unroll them")]
 impl Task<'_> {
     /// `R` channels of the first image with `C` shifted channels of the other.
     #[inline(always)]

@@ -268,6 +268,7 @@ impl Job for Task<'_> {
     }
 }
 
+#[allow(clippy::needless_range_loop, reason = "the compiler has to unroll them")]
 impl Task<'_> {
     /// `O` output channels from `first` on, of `P` vectors.
     #[inline(always)]

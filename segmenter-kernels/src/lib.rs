@@ -10,9 +10,10 @@ mod simd;
 mod threads;
 
 pub use conv::{Conv, Precision, Prepared};
-pub use norm::{InstanceNorm, Moments, NormGradients, moments};
+pub use norm::{InstanceNorm, Moments, NormGradients, add_activated, moments};
+pub use scratch::{Plain, Scratch};
 pub use simd::Processor;
-pub use threads::Threads;
+pub use threads::{Threads, available_threads, each_on_one_thread};
 
 /// How to compute: none of it is in the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,9 @@ impl<'a> Input<'a> {
     }
 
     /// Channels that are normalised and activated when they are read.
+    ///
+    /// # Panics
+    /// If there isn't a scale and an offset for each channel.
     #[must_use]
     pub fn with_affine(self, affine: Affine<'a>) -> Self {
         assert_eq!([affine.scale.len(), affine.offset.len()], [self.channels; 2], "channels");

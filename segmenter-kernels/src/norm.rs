@@ -1,7 +1,7 @@
 //! Normalisation and activation in as few passes over memory as there can be.
 
 use crate::{
-    Settings,
+    Affine, Settings,
     correlate::folded,
     simd::{Job, LANES, Processor, Simd},
     threads::unwritten,
@@ -59,12 +59,35 @@ pub fn moments(values: &[f32], voxels: usize, epsilon: f64, settings: Settings) 
     settings.threads.map(values.len() / voxels, |at| {
         let count = voxels as f64;
         let [mean, _] = settings.processor.sums(channel(at), channel(at), |value, _| [value, 0.0]);
-        let mean = (mean / count) as f32;
+        let mean = narrowed(mean / count);
         let [squares, _] = settings
             .processor
             .sums(channel(at), channel(at), |value, _| [(value - mean) * (value - mean), 0.0]);
-        Moments { mean, reciprocal: (1.0 / (squares / count + epsilon).sqrt()) as f32 }
+        Moments { mean, reciprocal: narrowed(1.0 / (squares / count + epsilon).sqrt()) }
     })
+}
+
+/// Adds one image to another, each normalised and activated first, and activates the sum.
+///
+/// # Shapes
+/// - sum, other: `[channels, …]`, of so many voxels a channel
+///
+/// # Panics
+/// If shapes don't fit.
+pub fn add_activated(
+    sum: &mut [f32],
+    other: &[f32],
+    by: [Affine<'_>; 2],
+    slope: f32,
+    voxels: usize,
+    settings: Settings,
+) {
+    assert_eq!(sum.len(), other.len(), "values");
+    settings.threads.each_chunk(sum, voxels, |at, sum| {
+        let other = &other[at * voxels..(at + 1) * voxels];
+        let by = by.map(|affine| [affine.scale[at], affine.offset[at], affine.slope]);
+        settings.processor.run(Add { sum, other, by, slope });
+    });
 }
 
 impl InstanceNorm<'_> {
@@ -144,8 +167,8 @@ impl InstanceNorm<'_> {
         let channels = self.scale.len();
         let (mut scale, mut offset) = (vec![0.0; channels], vec![0.0; channels]);
         for (at, ([sum, product], moments)) in sums.iter().zip(moments).enumerate() {
-            offset[at % channels] += *sum as f32;
-            scale[at % channels] += (product * f64::from(moments.reciprocal)) as f32;
+            offset[at % channels] += narrowed(*sum);
+            scale[at % channels] += narrowed(product * f64::from(moments.reciprocal));
         }
         let shape = |at: usize| {
             let Moments { mean, reciprocal } = moments[at];
@@ -154,7 +177,7 @@ impl InstanceNorm<'_> {
             let slope = -product * f64::from(reciprocal) * f64::from(reciprocal);
             // factor * (gradient - sum + slope * (value - mean))
             let constant = -sum - slope * f64::from(mean);
-            [factor, (f64::from(factor) * slope) as f32, (f64::from(factor) * constant) as f32]
+            [factor, narrowed(f64::from(factor) * slope), narrowed(f64::from(factor) * constant)]
         };
         let finish = |at: usize, to: &mut [f32], from: Option<&[f32]>| {
             processor.run(Combine { to, from, values: &input[here(at)], by: shape(at) });
@@ -169,6 +192,11 @@ impl InstanceNorm<'_> {
         threads.each_chunk(&mut before, voxels, |at, to| finish(at, to, None));
         NormGradients { input: before, scale, offset, residual: None }
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "sums are taken in f64, and kept in f32")]
+fn narrowed(value: f64) -> f32 {
+    value as f32
 }
 
 impl Processor {
@@ -243,6 +271,27 @@ impl Job for Activate<'_> {
                     *to = activate(value * scale + offset + residual);
                 }
             }
+        }
+    }
+}
+
+/// The sum of two images, each normalised and activated first, activated.
+struct Add<'a> {
+    sum: &'a mut [f32],
+    other: &'a [f32],
+    by: [[f32; 3]; 2],
+    slope: f32,
+}
+
+impl Job for Add<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let leaky = |value: f32, slope: f32| if value < 0.0 { value * slope } else { value };
+        let [one, two] = self.by;
+        for (sum, &other) in self.sum.iter_mut().zip(self.other) {
+            let first = leaky(*sum * one[0] + one[1], one[2]);
+            let second = leaky(other * two[0] + two[1], two[2]);
+            *sum = leaky(first + second, self.slope);
         }
     }
 }

@@ -6,10 +6,10 @@
 use std::cell::RefCell;
 
 /// Buffers that a thread keeps.
-const KEPT: usize = 4;
+const KEPT: usize = 6;
 
 /// A line of the cache. What starts with one is not read across two where it needn't be.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Line(#[expect(dead_code, reason = "it is only ever seen as numbers")] [u8; 64]);
 
@@ -17,11 +17,11 @@ thread_local! {
     static POOL: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A number that may have any bits.
+/// A number that may have any bits: `f32`, `u32` or `u16`.
 ///
 /// # Safety
 /// All bits are a value, and the alignment is that of a line of the cache or less.
-pub(crate) unsafe trait Plain: Copy + Send + Sync {}
+pub unsafe trait Plain: Copy + Send + Sync {}
 
 // SAFETY: any bits are a number.
 unsafe impl Plain for f32 {}
@@ -30,15 +30,19 @@ unsafe impl Plain for u32 {}
 // SAFETY: as above.
 unsafe impl Plain for u16 {}
 
-/// Numbers of unknown value, until they are written.
-pub(crate) struct Scratch<E> {
+/// Memory for numbers of unknown value, until they are written. It is kept for the next one of the
+/// thread when it is dropped.
+#[derive(Debug)]
+pub struct Scratch<E> {
     lines: Vec<Line>,
     len: usize,
     kind: std::marker::PhantomData<E>,
 }
 
 impl<E: Plain> Scratch<E> {
-    pub(crate) fn new(len: usize) -> Self {
+    /// Room for so many numbers.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
         let needed = (len * size_of::<E>()).div_ceil(size_of::<Line>());
         let kept = POOL.with_borrow_mut(|pool| {
             let fit = pool.iter().enumerate().filter(|(_, lines)| lines.len() >= needed);
@@ -48,12 +52,15 @@ impl<E: Plain> Scratch<E> {
         Self { lines, len, kind: std::marker::PhantomData }
     }
 
-    pub(crate) fn slice(&self) -> &[E] {
+    /// The numbers.
+    #[must_use]
+    pub fn slice(&self) -> &[E] {
         // SAFETY: the lines are as many bytes at least, initialised, and any bits are a value.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 
-    pub(crate) fn slice_mut(&mut self) -> &mut [E] {
+    /// The numbers, to be written.
+    pub fn slice_mut(&mut self) -> &mut [E] {
         // SAFETY: as above, and the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }

@@ -51,6 +51,23 @@ impl Threads {
     }
 }
 
+/// Threads of the current rayon pool.
+#[must_use]
+pub fn available_threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Does something for each item: a single one on all threads, several on a thread each.
+pub fn each_on_one_thread<I: Sync, T: Send>(
+    items: &[I],
+    with: impl Fn(&I, Threads) -> T + Sync + Send,
+) -> Vec<T> {
+    match items {
+        [item] => vec![with(item, Threads::All)],
+        _ => items.par_iter().map(|item| with(item, Threads::One)).collect(),
+    }
+}
+
 /// A slice that several tasks write to, each to places of its own.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared {

@@ -11,6 +11,7 @@
 //! features `flex` (CPU, on by default), `wgpu` and `cuda` say which devices there are.
 
 mod checkpoint;
+mod compiled;
 mod config;
 pub mod file;
 mod load;
@@ -22,6 +23,7 @@ pub mod tensor;
 pub mod weights;
 
 pub use burn;
+pub use compiled::Compiled;
 pub use config::{ConfigError, DynUNetConfig, Norm, NormKind, PatchError, Size};
 pub use load::{AnyModel, LoadError};
 pub use model::{InitError, Model, Model2, Model3, ModelCard, Provenance};

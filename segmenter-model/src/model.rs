@@ -7,8 +7,8 @@ use segmenter_core::{Space, VoxelSize, Yx, Zyx};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Blending, ConfigError, DynUNet, DynUNetConfig, Normalisation, PatchError, Postprocess,
-    Precision, UnknownRounding,
+    Blending, Compiled, ConfigError, DynUNet, DynUNetConfig, Normalisation, PatchError,
+    Postprocess, Precision, UnknownRounding,
     network::{Autocast, Features},
     weights,
 };
@@ -200,6 +200,14 @@ impl<S: Space> Model<S> {
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The model made ready for tiles of one extent, for prediction: on a CPU, weights are brought
+    /// into the order in which they are used, normalisation costs no pass over memory, and each
+    /// thread computes a tile of its own.
+    #[must_use]
+    pub fn compile(&self, tile: S::Extent) -> Compiled<'_, S> {
+        Compiled::new(self, tile)
     }
 
     /// Computes logits from scaled intensities; see [`DynUNet::forward`].

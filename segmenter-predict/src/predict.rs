@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use ndarray::Array;
 use segmenter_core::{NonFinite, ReadError, Source, Space, Window};
-use segmenter_model::{Model, PatchError, Scaling, tensor};
+use segmenter_model::{Model, PatchError, Scaling};
 
 use crate::{Logits, Tiling, blend::Blend};
 
@@ -68,17 +68,19 @@ pub fn predict<S: Space>(
     let frame = Frame::new(model, image, &tiling)?;
     let mut blend = Blend::new(model.card().network.out_channels, frame.padded, &tiling)
         .with_rounding(model.is_autocast());
-    let windows = tiling.windows(frame.padded);
-    let total = windows.len();
-    for (index, window) in windows.enumerate() {
-        let tile = frame.read(&window)?;
-        let logits = model.forward(tensor::batch::<S>(&[tile.view()], model.device()));
-        for logits in tensor::unbatch::<S>(logits) {
-            blend.add(&window, &logits.view());
-        }
-        let progress = Progress { done: index + 1, total };
-        if on_progress(progress).is_break() && progress.done < total {
-            return Err(PredictError::Stopped(progress));
+    let windows: Vec<_> = tiling.windows(frame.padded).collect();
+    let compiled = model.compile(tiling.tile());
+    let mut progress = Progress { done: 0, total: windows.len() };
+    for windows in windows.chunks(compiled.at_once()) {
+        let tiles =
+            windows.iter().map(|window| frame.read(window)).collect::<Result<Vec<_>, _>>()?;
+        let views: Vec<_> = tiles.iter().map(|tile| tile.view()).collect();
+        for (window, logits) in windows.iter().zip(compiled.logits(&views)) {
+            blend.add(window, &logits.view());
+            progress.done += 1;
+            if on_progress(progress).is_break() && progress.done < progress.total {
+                return Err(PredictError::Stopped(progress));
+            }
         }
     }
     Ok(Logits::new(frame.crop(blend.finish()), image.voxel_size()))

@@ -71,7 +71,7 @@ pub enum Processor {
     Avx512,
     /// x86-64 with AVX2 and FMA.
     Avx2,
-    /// AArch64.
+    /// `AArch64`.
     Neon,
     /// Anything else. It rounds after each multiplication, so its bits differ from the others'.
     Portable,

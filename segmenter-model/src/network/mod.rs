@@ -12,6 +12,8 @@ mod autocast;
 #[cfg(feature = "flex")]
 mod cpu;
 mod dynunet;
+#[cfg(feature = "flex")]
+mod inference;
 mod init;
 mod layers;
 mod norm;
@@ -21,4 +23,6 @@ mod precision;
 pub use autocast::UnknownRounding;
 pub(crate) use autocast::{Autocast, Features, rounded};
 pub use dynunet::DynUNet;
+#[cfg(feature = "flex")]
+pub(crate) use inference::Inference;
 pub use precision::Precision;
