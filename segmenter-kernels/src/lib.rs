@@ -1,4 +1,39 @@
 //! Convolution and normalisation kernels for segmentation networks on a CPU.
+//!
+//! - [`Conv`] is a 2D or 3D convolution of any kernel, stride and number of channels, with both its
+//!   gradients; its input gradient is also the transposed convolution. [`Prepared`] is one whose
+//!   weights are in order for many images.
+//! - [`InstanceNorm`] normalises, adds and activates, with its gradients.
+//! - [`Processor`] says what kind of processor there is. It is found out when a program runs, so none
+//!   has to be named when it is built.
+//!
+//! There is no im2col: images are copied once, padded with zeros, and a tap of a kernel is an offset
+//! into the copy. Eight output channels × 48 voxels are held in registers while all channels and taps
+//! pass by (4 × 16 without AVX-512).
+//!
+//! Every sum is taken in an order that depends on the shapes alone. One thread and many compute the
+//! same bits, and so do all kinds of processors that multiply and add in one rounding.
+//!
+//! ```
+//! use segmenter_kernels::{Conv, Input, Settings};
+//!
+//! // The sums of each 3 × 3 neighbourhood of a plane, [channel, z, y, x].
+//! let conv = Conv { channels: [1, 1], kernel: [1, 3, 3], stride: [1; 3], padding: [0, 1, 1] };
+//! let image = [1.0; 12];
+//! let input = [Input::new(&image, 1)];
+//! let sums = conv.forward([1, 3, 4], &input, &[1.0; 9], None, Settings::default());
+//! assert_eq!(sums, [4.0, 6.0, 6.0, 4.0, 6.0, 9.0, 9.0, 6.0, 4.0, 6.0, 6.0, 4.0]);
+//!
+//! // How the image would have to change for the first sum to grow.
+//! let mut gradient = [0.0; 12];
+//! gradient[0] = 1.0;
+//! let gradients = [Input::new(&gradient, 1)];
+//! let back = conv.input_gradient([1, 3, 4], &gradients, &[1.0; 9], None, Settings::default());
+//! assert_eq!(back[..6], [1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+//! ```
+//!
+//! This is the one crate of the workspace with `unsafe`: for the processor's vectors, and for outputs
+//! that several threads write parts of.
 
 mod conv;
 mod correlate;

@@ -1,6 +1,7 @@
 //! How to train, as a value.
 
 use segmenter_core::Space;
+use segmenter_model::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::{Augmentation, Loss};
@@ -52,6 +53,10 @@ pub struct TrainConfig<S: Space> {
     pub augmentation: Augmentation,
     /// Epochs from one validation to the next. The last epoch is always validated.
     pub validate_every: usize,
+    /// In which numbers the network multiplies on a CPU, in training and afterwards. Weights, sums and
+    /// gradients are `f32` either way.
+    #[serde(default)]
+    pub precision: Precision,
     /// Every random choice follows from it: the same seed, data and device give the same model.
     pub seed: u64,
 }
@@ -124,6 +129,7 @@ impl<S: Space> TrainConfig<S> {
             loss: Loss::DiceCrossEntropy,
             augmentation: Augmentation::default(),
             validate_every: 1,
+            precision: Precision::F32,
             seed: 0,
         }
     }
@@ -199,6 +205,12 @@ impl<S: Space> TrainConfig<S> {
     #[must_use]
     pub fn with_augmentation(self, augmentation: Augmentation) -> Self {
         Self { augmentation, ..self }
+    }
+
+    /// The same settings with other numbers to multiply in.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// The same settings with another seed.

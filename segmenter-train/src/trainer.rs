@@ -145,7 +145,7 @@ impl<'a, S: Space> Training<'a, S> {
             sampler,
             card: card(&start, data, config),
             earlier_steps: start.card().provenance.steps,
-            network: start.into_network().train(),
+            network: start.into_network().with_precision(config.precision).train(),
             device,
             optimiser,
             best: None,

@@ -41,7 +41,7 @@ struct Block {
 enum Shortcut {
     None,
     Same,
-    Projected(Layer),
+    Projected(Box<Layer>),
 }
 
 #[derive(Debug)]
@@ -154,7 +154,10 @@ impl Inference {
         let Some(mut features) = skips.pop() else { return Vec::new() };
         for (up, skip) in self.up.iter().zip(skips.into_iter().rev()) {
             let above = run.layer(&up.transposed, &[&features]);
-            features = run.block(&up.block, &[&above, &skip]);
+            let hidden = run.layer(&up.block.first, &[&above, &skip]);
+            // The largest features there are: nobody reads them any more.
+            drop((above, skip));
+            features = run.layer(&up.block.second, &[&hidden]);
         }
         run.layer(&self.head, &[&features]).values.slice().to_vec()
     }
@@ -192,7 +195,7 @@ impl Builder<'_> {
             (true, false) => Shortcut::Same,
             (true, true) => {
                 self.extent = extent;
-                Shortcut::Projected(layer(self, 3, [1; 3], stride))
+                Shortcut::Projected(Box::new(layer(self, 3, [1; 3], stride)))
             }
         };
         Block { first, second, shortcut }

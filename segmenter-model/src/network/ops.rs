@@ -106,3 +106,41 @@ fn shape(weight: &Tensor<5>, stride: [usize; 3], padding: [usize; 3]) -> Conv {
     let [outputs, inputs, z, y, x] = weight.dims();
     Conv { channels: [inputs, outputs], kernel: [z, y, x], stride, padding }
 }
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+
+    fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Normal(0.3, 1.0), &Device::flex())
+    }
+
+    fn assert_near(found: Tensor<5>, expected: Tensor<5>) {
+        let largest = expected.clone().abs().max().into_scalar::<f32>();
+        let difference = (found - expected).abs().max().into_scalar::<f32>();
+        assert!(difference <= 1e-5 * largest, "{difference} of {largest}");
+    }
+
+    #[test]
+    fn a_convolution_is_burns_own() {
+        for (stride, padding) in [([1; 3], [1; 3]), ([2, 1, 2], [1, 1, 0]), ([2; 3], [1; 3])] {
+            let (input, weight) = (random([2, 3, 5, 6, 19]), random([5, 3, 3, 3, 3]));
+            let options = ConvOptions::new(stride, padding, [1; 3], 1);
+            let expected = conv3d(input.clone(), weight.clone(), None, options);
+            assert_near(conv(input, weight, stride, padding, Precision::F32), expected);
+        }
+    }
+
+    #[test]
+    fn a_transposed_convolution_is_burns_own() {
+        for stride in [[2; 3], [1, 2, 2], [2, 1, 3]] {
+            let [z, y, x] = stride;
+            let (input, weight) = (random([2, 6, 3, 4, 9]), random([6, 5, z, y, x]));
+            let options = ConvTransposeOptions::new(stride, [0; 3], [0; 3], [1; 3], 1);
+            let expected = conv_transpose3d(input.clone(), weight.clone(), None, options);
+            assert_near(transposed(input, weight, stride, Precision::F32), expected);
+        }
+    }
+}
