@@ -10,6 +10,7 @@ use std::{
     env, fs,
     io::Cursor,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -165,8 +166,27 @@ fn peak_memory() -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
+/// In a process of its own, because what other tests take would count as well.
 #[test]
 fn no_damaged_file_makes_a_reader_panic_hang_or_take_more_memory_than_it_says() {
+    const ALONE: &str = "SEGMENTER_MUTATIONS_ALONE";
+    if env::var_os(ALONE).is_some() {
+        return damage_and_read();
+    }
+    let name =
+        "mutations::no_damaged_file_makes_a_reader_panic_hang_or_take_more_memory_than_it_says";
+    let output = Command::new(env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let [told, errors] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    println!("{told}");
+    assert!(told.contains("1 passed"), "{told}{errors}");
+}
+
+fn damage_and_read() {
     let count: usize = env::var("MUTATIONS").map_or(20_000, |count| count.parse().unwrap());
     let seeds = seeds();
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Convolutions and their gradients against sums in double precision, over random shapes, on every
 //! kind of processor that this one is of.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use segmenter_kernels::{Conv, Input, Precision, Processor, Settings, Threads};
 
 /// A convolution with everything that it needs, all of it made of small numbers.
@@ -118,7 +118,7 @@ fn computed(case: &Case, [image, weight, gradient]: [&[f32]; 3], settings: Setti
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, rng_seed: RngSeed::Fixed(0), failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn a_convolution_and_its_gradients_are_the_sums_that_define_them(case in case()) {
