@@ -112,12 +112,12 @@ impl Conv {
         Prepared::backward(*self, extent, weight, settings).run(gradients, bias, settings.threads)
     }
 
-    /// Adds to the gradient of the weight, from one image and the gradient of its output.
+    /// Adds to the gradient of the weight, from a batch of images and the gradients of their outputs.
     ///
     /// # Shapes
     /// - extent: of the input
-    /// - inputs: one after another the channels of the image
-    /// - gradients: one after another the channels of the output's gradient
+    /// - inputs: one after another the channels of each image
+    /// - gradients: one after another the channels of each output's gradient
     /// - sums: `[out, in, z, y, x]`
     ///
     /// # Panics
@@ -146,8 +146,9 @@ impl Conv {
         settings: Settings,
     ) {
         let count = self.output_extent(extent);
-        check(inputs, self.channels[0], extent);
-        check(gradients, self.channels[1], count);
+        let images = inputs.iter().map(|input| input.channels).sum::<usize>() / self.channels[0];
+        check(inputs, images * self.channels[0], extent);
+        check(gradients, images * self.channels[1], count);
         let layout = self.layout(extent);
         let plain = Layout::with_rows_of(count, &layout);
         let Settings { processor, threads, .. } = settings;
@@ -159,6 +160,11 @@ impl Conv {
         let correlate = Correlate {
             rows: [self.channels[1], plain.channel()],
             columns: (0..self.channels[0]).flat_map(shift).collect(),
+            images: [
+                images,
+                self.channels[1] * plain.channel(),
+                self.channels[0] * layout.channel(),
+            ],
             planes: [count[0], plain.plane(), self.stride[0] * layout.plane()],
             plane: count[1] * plain.row,
             lanes: LANES * size_of::<f32>() / size_of::<E>(),

@@ -21,6 +21,8 @@ pub(crate) struct Correlate {
     pub(crate) rows: [usize; 2],
     /// Where each shifted channel of the other image starts.
     pub(crate) columns: Vec<usize>,
+    /// Images of each kind, and elements from one to the next.
+    pub(crate) images: [usize; 3],
     /// Planes of the first image, elements from one to the next, and the same of the other image.
     pub(crate) planes: [usize; 3],
     /// Elements of a plane that count; what is in the same vector after them is zero in the first
@@ -43,7 +45,7 @@ struct Segment {
 }
 
 impl Correlate {
-    /// Adds the sums of one pair of images to `sums`, `[rows][columns]`.
+    /// Adds the sums over all pairs of images to `sums`, `[rows][columns]`.
     pub(crate) fn add<E: Plain>(
         &self,
         left: &[E],
@@ -94,13 +96,15 @@ impl Correlate {
         let [planes, left, right] = self.planes;
         let vectors = self.plane.div_ceil(self.lanes);
         let (mut stretches, mut stretch, mut room) = (Vec::new(), Vec::new(), STRETCH);
-        for plane in 0..planes {
+        let [images, left_image, right_image] = self.images;
+        for plane in 0..images * planes {
+            let (image, plane) = (plane / planes, plane % planes);
             let mut done = 0;
             while done < vectors {
                 let now = room.min(vectors - done);
                 stretch.push(Segment {
-                    left: plane * left + done * self.lanes,
-                    right: plane * right + done * self.lanes,
+                    left: image * left_image + plane * left + done * self.lanes,
+                    right: image * right_image + plane * right + done * self.lanes,
                     vectors: now,
                 });
                 done += now;

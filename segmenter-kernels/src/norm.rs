@@ -4,7 +4,7 @@ use crate::{
     Affine, Settings,
     correlate::folded,
     simd::{Job, LANES, Processor, Simd},
-    threads::unwritten,
+    threads::{Shared, unwritten},
 };
 
 /// Values that are added up in `f32` before `f64` takes over: few enough for sums of 64 in a lane.
@@ -55,16 +55,18 @@ pub struct NormGradients {
 #[must_use]
 pub fn moments(values: &[f32], voxels: usize, epsilon: f64, settings: Settings) -> Vec<Moments> {
     assert!(voxels > 0 && values.len().is_multiple_of(voxels), "channels of {voxels} voxels");
-    let channel = |at: usize| &values[at * voxels..(at + 1) * voxels];
     settings.threads.map(values.len() / voxels, |at| {
-        let count = voxels as f64;
-        let [mean, _] = settings.processor.sums(channel(at), channel(at), |value, _| [value, 0.0]);
-        let mean = narrowed(mean / count);
-        let [squares, _] = settings
-            .processor
-            .sums(channel(at), channel(at), |value, _| [(value - mean) * (value - mean), 0.0]);
-        Moments { mean, reciprocal: narrowed(1.0 / (squares / count + epsilon).sqrt()) }
+        moments_of(&values[at * voxels..(at + 1) * voxels], epsilon, settings.processor)
     })
+}
+
+fn moments_of(channel: &[f32], epsilon: f64, processor: Processor) -> Moments {
+    let count = channel.len() as f64;
+    let [mean, _] = processor.sums(channel, channel, |value, _| [value, 0.0]);
+    let mean = narrowed(mean / count);
+    let [squares, _] =
+        processor.sums(channel, channel, |value, _| [(value - mean) * (value - mean), 0.0]);
+    Moments { mean, reciprocal: narrowed(1.0 / (squares / count + epsilon).sqrt()) }
 }
 
 /// Adds one image to another, each normalised and activated first, and activates the sum.
@@ -109,16 +111,20 @@ impl InstanceNorm<'_> {
     ) -> (Vec<f32>, Vec<Moments>) {
         assert!(residual.is_none_or(|residual| residual.len() == input.len()), "residual");
         assert_eq!(self.scale.len(), self.offset.len(), "channels");
-        let moments = moments(input, voxels, self.epsilon, settings);
+        assert!(voxels > 0 && input.len().is_multiple_of(voxels), "channels of {voxels} voxels");
+        let Settings { processor, threads, .. } = settings;
         // SAFETY: each channel is written below.
         let mut output = unsafe { unwritten(input.len()) };
-        settings.threads.each_chunk(&mut output, voxels, |at, output| {
-            let (scale, offset) = self.affine(at, moments[at]);
+        // All of a channel by one thread, so that it comes from memory once.
+        let moments = threads.map_chunks(&mut output, voxels, |at, output| {
             let here = at * voxels..(at + 1) * voxels;
             let residual = residual.map(|residual| &residual[here.clone()]);
-            let slope = self.slope;
             let input = &input[here];
-            settings.processor.run(Activate { output, input, residual, scale, offset, slope });
+            let moments = moments_of(input, self.epsilon, processor);
+            let (scale, offset) = self.affine(at, moments);
+            let slope = self.slope;
+            processor.run(Activate { output, input, residual, scale, offset, slope });
+            moments
         });
         (output, moments)
     }
@@ -150,19 +156,31 @@ impl InstanceNorm<'_> {
     ) -> NormGradients {
         assert_eq!([output.len(), gradient.len()], [input.len(); 2], "values");
         let voxels = input.len() / moments.len();
-        let here = |at: usize| at * voxels..(at + 1) * voxels;
         let Settings { processor, threads, .. } = settings;
         // The gradient before the activation: all that is left of the output is its sign.
         // SAFETY: each channel is written below.
         let mut before = unsafe { unwritten(input.len()) };
-        threads.each_chunk(&mut before, voxels, |at, before| {
-            let (output, gradient) = (&output[here(at)], &gradient[here(at)]);
+        // SAFETY: as above, if there is anything to it.
+        let mut result = unsafe { unwritten(if with_residual { input.len() } else { 0 }) };
+        let shared = Shared::new(&mut result);
+        let sums = threads.map_chunks(&mut before, voxels, |at, before| {
+            let here = at * voxels..(at + 1) * voxels;
+            let (input, output) = (&input[here.clone()], &output[here.clone()]);
+            let gradient = &gradient[here];
             processor.run(Deactivate { before, output, gradient, slope: self.slope });
-        });
-        let sums = threads.map(moments.len(), |at| {
             let mean = moments[at].mean;
             let product = |gradient: f32, value: f32| [gradient, gradient * (value - mean)];
-            processor.sums(&before[here(at)], &input[here(at)], product)
+            let sums = processor.sums(before, input, product);
+            let by = self.shape(at, moments[at], sums.map(|sum| sum / voxels as f64));
+            if with_residual {
+                let to = shared.at(at * voxels, voxels);
+                // SAFETY: each task has a channel of its own.
+                let to = unsafe { std::slice::from_raw_parts_mut(to, voxels) };
+                processor.run(Combine { to, from: Some(before), values: input, by });
+            } else {
+                processor.run(Combine { to: before, from: None, values: input, by });
+            }
+            sums
         });
         let channels = self.scale.len();
         let (mut scale, mut offset) = (vec![0.0; channels], vec![0.0; channels]);
@@ -170,27 +188,21 @@ impl InstanceNorm<'_> {
             offset[at % channels] += narrowed(*sum);
             scale[at % channels] += narrowed(product * f64::from(moments.reciprocal));
         }
-        let shape = |at: usize| {
-            let Moments { mean, reciprocal } = moments[at];
-            let factor = self.scale[at % channels] * reciprocal;
-            let [sum, product] = sums[at].map(|sum| sum / voxels as f64);
-            let slope = -product * f64::from(reciprocal) * f64::from(reciprocal);
-            // factor * (gradient - sum + slope * (value - mean))
-            let constant = -sum - slope * f64::from(mean);
-            [factor, narrowed(f64::from(factor) * slope), narrowed(f64::from(factor) * constant)]
+        let (input, residual) = match with_residual {
+            true => (result, Some(before)),
+            false => (before, None),
         };
-        let finish = |at: usize, to: &mut [f32], from: Option<&[f32]>| {
-            processor.run(Combine { to, from, values: &input[here(at)], by: shape(at) });
-        };
-        if with_residual {
-            // SAFETY: each channel is written.
-            let mut result = unsafe { unwritten(input.len()) };
-            threads
-                .each_chunk(&mut result, voxels, |at, to| finish(at, to, Some(&before[here(at)])));
-            return NormGradients { input: result, scale, offset, residual: Some(before) };
-        }
-        threads.each_chunk(&mut before, voxels, |at, to| finish(at, to, None));
-        NormGradients { input: before, scale, offset, residual: None }
+        NormGradients { input, scale, offset, residual }
+    }
+
+    /// What the gradient before the activation, the value and 1 are multiplied with to give the
+    /// gradient of the value, from the means of the gradient and of its product with the value's
+    /// difference from the mean: `factor * (gradient - sum - slope * (value - mean))`.
+    fn shape(&self, at: usize, moments: Moments, [sum, product]: [f64; 2]) -> [f32; 3] {
+        let [mean, reciprocal] = [moments.mean, moments.reciprocal].map(f64::from);
+        let factor = f64::from(self.scale[at % self.scale.len()]) * reciprocal;
+        let slope = product * reciprocal * reciprocal;
+        [narrowed(factor), narrowed(-factor * slope), narrowed(factor * (slope * mean - sum))]
     }
 }
 

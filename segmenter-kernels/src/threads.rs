@@ -51,6 +51,22 @@ impl Threads {
     }
 }
 
+impl Threads {
+    /// What a task for each chunk of this many elements gives, in order.
+    pub(crate) fn map_chunks<E: Send, T: Send>(
+        self,
+        values: &mut [E],
+        size: usize,
+        task: impl Fn(usize, &mut [E]) -> T + Send + Sync,
+    ) -> Vec<T> {
+        let with = |(at, chunk): (usize, &mut [E])| task(at, chunk);
+        match self {
+            Self::All => values.par_chunks_mut(size).enumerate().map(with).collect(),
+            Self::One => values.chunks_mut(size).enumerate().map(with).collect(),
+        }
+    }
+}
+
 /// Threads of the current rayon pool.
 #[must_use]
 pub fn available_threads() -> usize {

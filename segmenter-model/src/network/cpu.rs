@@ -346,13 +346,10 @@ fn back_to_weight(
     let (input, gradient) = (input.to_contiguous(), gradient.to_contiguous());
     let [inputs, outputs] = conv.channels;
     let batch = input.layout().shape()[0];
-    let [images, gradients] = [values(&input), values(&gradient)];
     let mut sums = vec![0.0; conv.weights()];
-    let images = images.chunks_exact(images.len() / batch);
-    for (image, gradient) in images.zip(gradients.chunks_exact(gradients.len() / batch)) {
-        let (image, gradient) = (Input::new(image, inputs), Input::new(gradient, outputs));
-        conv.add_weight_gradient(extent(&input), &[image], &[gradient], &mut sums, settings);
-    }
+    let images = [Input::new(values(&input), batch * inputs)];
+    let gradients = [Input::new(values(&gradient), batch * outputs)];
+    conv.add_weight_gradient(extent(&input), &images, &gradients, &mut sums, settings);
     let [z, y, x] = conv.kernel;
     tensor(sums, Shape::new([outputs, inputs, z, y, x]))
 }
