@@ -59,6 +59,6 @@ def table(kind, rows, rivals, repeats):
         print(f"| {words} | " + " | ".join(cells) + f" | {ours / plain:.2f} | {ours / best:.2f} |", flush=True)
 
 
-table("train", TRAIN, ["f32", "f32-last", "bf16", "bf16-last"], 5)
+table("train", TRAIN, ["f32", "f32-last", "bf16"], 4)
 print(flush=True)
 table("predict", PREDICT, ["bf16", "f32*8", "onnx"], 1)

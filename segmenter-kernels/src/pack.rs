@@ -94,6 +94,14 @@ pub(crate) trait Element: Plain {
 
     /// An element of the values of its channels, the second of which may be meaningless.
     fn new(values: [f32; 2]) -> Self;
+
+    /// Elements of the values of one channel as they are.
+    #[inline(always)]
+    fn copy(places: &mut [Self], values: &[f32]) {
+        for (place, &value) in places.iter_mut().zip(values) {
+            *place = Self::new([value, 0.0]);
+        }
+    }
 }
 
 impl Element for f32 {
@@ -103,6 +111,11 @@ impl Element for f32 {
     #[inline(always)]
     fn new([value, _]: [f32; 2]) -> Self {
         value
+    }
+
+    #[inline(always)]
+    fn copy(places: &mut [Self], values: &[f32]) {
+        places.copy_from_slice(values);
     }
 }
 
@@ -146,22 +159,25 @@ struct Channel<'a> {
     scale: f32,
     offset: f32,
     slope: f32,
+    /// If that leaves all values as they are.
+    plain: bool,
 }
 
 impl<'a> Channel<'a> {
     /// Stands for the second of a pair where there is none.
-    const ABSENT: Self = Channel { values: &[], scale: 0.0, offset: 0.0, slope: 1.0 };
+    const ABSENT: Self = Channel { values: &[], scale: 0.0, offset: 0.0, slope: 1.0, plain: false };
 
     fn of(input: &Input<'a>) -> impl Iterator<Item = Self> {
         let Input { values, channels, affine } = *input;
         let voxels = values.len() / channels;
         values.chunks_exact(voxels).enumerate().map(move |(at, values)| match affine {
-            None => Self { values, scale: 1.0, offset: 0.0, slope: 1.0 },
+            None => Self { values, scale: 1.0, offset: 0.0, slope: 1.0, plain: true },
             Some(affine) => Self {
                 values,
                 scale: affine.scale[at],
                 offset: affine.offset[at],
                 slope: affine.slope,
+                plain: false,
             },
         })
     }
@@ -233,6 +249,8 @@ fn fill<E: Element>(
         for (place, (&first, &second)) in places.iter_mut().zip(sources) {
             *place = E::new([one.value(first), two.value(second)]);
         }
+    } else if step == 1 && one.plain {
+        E::copy(places, &first[..places.len()]);
     } else if step == 1 {
         for (place, &value) in places.iter_mut().zip(first) {
             *place = E::new([one.value(value), 0.0]);
