@@ -15,6 +15,9 @@ use crate::{
 /// Vectors of a stretch: as many of 8 channels fit the first-level cache with the other image's.
 const STRETCH: usize = 40;
 
+/// Stretches of 8 channels that fit the second-level cache.
+const RESIDENT: usize = 4;
+
 /// Two images in packed form, both with rows equally far apart.
 pub(crate) struct Correlate {
     /// Channels of the image that is not shifted, and elements from one to the next.
@@ -142,36 +145,64 @@ struct Task<'a> {
 impl Job for Task<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let [largest, width] = S::BLOCK;
+        let [_, width] = S::BLOCK;
         let size = self.group.1;
         let columns = &self.correlate.columns;
-        let mut lanes = Scratch::<f32>::new(columns.len() * size * LANES);
-        lanes.slice_mut().fill(0.0);
-        for stretch in self.stretches {
-            let mut lanes = lanes.slice_mut();
-            for columns in columns.chunks(width) {
-                let (block, rest) = lanes.split_at_mut(columns.len() * size * LANES);
-                lanes = rest;
-                match (size, columns.len()) {
-                    (8, 3) if largest >= 8 => self.block::<S, 8, 3>(simd, stretch, columns, block),
-                    (8, 2) if largest >= 8 => self.block::<S, 8, 2>(simd, stretch, columns, block),
-                    (8, 1) if largest >= 8 => self.block::<S, 8, 1>(simd, stretch, columns, block),
-                    (4, 3) if width >= 3 => self.block::<S, 4, 3>(simd, stretch, columns, block),
-                    (4, 2) if width >= 2 => self.block::<S, 4, 2>(simd, stretch, columns, block),
-                    (4, 1) => self.block::<S, 4, 1>(simd, stretch, columns, block),
-                    (2, 3) if width >= 3 => self.block::<S, 2, 3>(simd, stretch, columns, block),
-                    (2, 2) if width >= 2 => self.block::<S, 2, 2>(simd, stretch, columns, block),
-                    (2, 1) => self.block::<S, 2, 1>(simd, stretch, columns, block),
-                    (1, 3) if width >= 3 => self.block::<S, 1, 3>(simd, stretch, columns, block),
-                    (1, 2) if width >= 2 => self.block::<S, 1, 2>(simd, stretch, columns, block),
-                    (1, 1) => self.block::<S, 1, 1>(simd, stretch, columns, block),
-                    _ => unreachable!("groups and chunks have no other sizes"),
-                }
+        // What a task keeps of the first image fits the cache: go through it for each block of columns,
+        // and keep one block's sums. Else keep all sums, and go through the images once.
+        let together = if self.stretches.len() <= RESIDENT { width } else { columns.len() };
+        let mut lanes = Scratch::<f32>::new(together * size * LANES);
+        for (number, columns) in columns.chunks(together).enumerate() {
+            let lanes = &mut lanes.slice_mut()[..columns.len() * size * LANES];
+            lanes.fill(0.0);
+            for stretch in self.stretches {
+                self.stretch(simd, stretch, columns, lanes);
+            }
+            self.fold(number * together, lanes);
+        }
+    }
+}
+
+impl Task<'_> {
+    /// Adds what a stretch gives to the sums of some columns.
+    #[inline(always)]
+    fn stretch<S: Simd>(
+        &self,
+        simd: S,
+        stretch: &[Segment],
+        columns: &[usize],
+        mut lanes: &mut [f32],
+    ) {
+        let [largest, width] = S::BLOCK;
+        let size = self.group.1;
+        for columns in columns.chunks(width) {
+            let (block, rest) = lanes.split_at_mut(columns.len() * size * LANES);
+            lanes = rest;
+            match (size, columns.len()) {
+                (8, 3) if largest >= 8 => self.block::<S, 8, 3>(simd, stretch, columns, block),
+                (8, 2) if largest >= 8 => self.block::<S, 8, 2>(simd, stretch, columns, block),
+                (8, 1) if largest >= 8 => self.block::<S, 8, 1>(simd, stretch, columns, block),
+                (4, 3) if width >= 3 => self.block::<S, 4, 3>(simd, stretch, columns, block),
+                (4, 2) if width >= 2 => self.block::<S, 4, 2>(simd, stretch, columns, block),
+                (4, 1) => self.block::<S, 4, 1>(simd, stretch, columns, block),
+                (2, 3) if width >= 3 => self.block::<S, 2, 3>(simd, stretch, columns, block),
+                (2, 2) if width >= 2 => self.block::<S, 2, 2>(simd, stretch, columns, block),
+                (2, 1) => self.block::<S, 2, 1>(simd, stretch, columns, block),
+                (1, 3) if width >= 3 => self.block::<S, 1, 3>(simd, stretch, columns, block),
+                (1, 2) if width >= 2 => self.block::<S, 1, 2>(simd, stretch, columns, block),
+                (1, 1) => self.block::<S, 1, 1>(simd, stretch, columns, block),
+                _ => unreachable!("groups and chunks have no other sizes"),
             }
         }
-        for (column, lanes) in lanes.slice().chunks_exact(size * LANES).enumerate() {
+    }
+
+    /// Writes the sums of columns from `first` on.
+    #[inline(always)]
+    fn fold(&self, first: usize, lanes: &[f32]) {
+        let columns = self.correlate.columns.len();
+        for (column, lanes) in lanes.chunks_exact(self.group.1 * LANES).enumerate() {
             for (row, lanes) in lanes.chunks_exact(LANES).enumerate() {
-                let at = self.first + row * columns.len() + column;
+                let at = self.first + row * columns + first + column;
                 // SAFETY: each task has sums of its own, and these are inside.
                 unsafe { self.sums.at(at, 1).write(folded(lanes)) };
             }
