@@ -1,12 +1,14 @@
 //! A model made ready for tiles of one extent.
 
-use burn::tensor::Device;
 use ndarray::{Array, ArrayView};
 use segmenter_core::Space;
 
 use crate::{Model, tensor};
 #[cfg(feature = "flex")]
-use crate::{network::Inference, weights};
+use {
+    crate::{network::Inference, weights},
+    burn::tensor::Device,
+};
 
 /// A [`Model`] made ready for tiles of one extent: see [`Model::compile`].
 #[derive(Debug)]
