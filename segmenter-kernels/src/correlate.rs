@@ -57,7 +57,7 @@ impl Correlate {
         threads: Threads,
     ) {
         let stretches = self.stretches();
-        let groups: Vec<_> = groups(self.rows[0], self.largest_group()).collect();
+        let groups: Vec<_> = groups(self.rows[0], self.processor.largest_group()).collect();
         // As many parts as give enough to do. What they are must depend on the shapes alone.
         let parts = (16 / self.rows[0].div_ceil(8)).clamp(1, stretches.len());
         let columns = self.columns.len();
@@ -84,13 +84,6 @@ impl Correlate {
         });
         for part in partial.chunks_exact(sums.len()) {
             sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-        }
-    }
-
-    fn largest_group(&self) -> usize {
-        match self.processor {
-            Processor::Avx512Bf16 | Processor::Avx512 => 8,
-            _ => 4,
         }
     }
 

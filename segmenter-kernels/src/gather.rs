@@ -81,7 +81,7 @@ impl Gather {
         inputs: usize,
         threads: Threads,
     ) -> PackedWeights {
-        let groups: Vec<_> = groups(self.outputs, self.largest_group()).collect();
+        let groups: Vec<_> = groups(self.outputs, self.processor.largest_group()).collect();
         let pack = |pass: &Pass| {
             let row = self.channels * pass.taps.len();
             // SAFETY: the groups are all of the outputs, and each fills all of its part.
@@ -114,13 +114,6 @@ impl Gather {
             packed
         };
         self.passes.iter().map(pack).collect()
-    }
-
-    fn largest_group(&self) -> usize {
-        match self.processor {
-            Processor::Avx512Bf16 | Processor::Avx512 => 8,
-            _ => 4,
-        }
     }
 
     /// Computes `[outputs][extent]` of one packed image.

@@ -33,6 +33,20 @@ impl Threads {
         }
     }
 
+    /// What a task for each chunk of this many elements gives, in order.
+    pub(crate) fn map_chunks<E: Send, T: Send>(
+        self,
+        values: &mut [E],
+        size: usize,
+        task: impl Fn(usize, &mut [E]) -> T + Send + Sync,
+    ) -> Vec<T> {
+        let with = |(at, chunk): (usize, &mut [E])| task(at, chunk);
+        match self {
+            Self::All => values.par_chunks_mut(size).enumerate().map(with).collect(),
+            Self::One => values.chunks_mut(size).enumerate().map(with).collect(),
+        }
+    }
+
     /// Does a task for each chunk of this many elements.
     pub(crate) fn each_chunk<E: Send>(
         self,
@@ -47,22 +61,6 @@ impl Threads {
             Self::One => {
                 values.chunks_mut(size).enumerate().for_each(|(at, chunk)| task(at, chunk));
             }
-        }
-    }
-}
-
-impl Threads {
-    /// What a task for each chunk of this many elements gives, in order.
-    pub(crate) fn map_chunks<E: Send, T: Send>(
-        self,
-        values: &mut [E],
-        size: usize,
-        task: impl Fn(usize, &mut [E]) -> T + Send + Sync,
-    ) -> Vec<T> {
-        let with = |(at, chunk): (usize, &mut [E])| task(at, chunk);
-        match self {
-            Self::All => values.par_chunks_mut(size).enumerate().map(with).collect(),
-            Self::One => values.chunks_mut(size).enumerate().map(with).collect(),
         }
     }
 }

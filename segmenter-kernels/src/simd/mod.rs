@@ -133,10 +133,12 @@ impl Processor {
         }
     }
 
-    /// Whether products of bfloat16 are faster than those of `f32`.
-    #[must_use]
-    pub fn has_fast_bf16(self) -> bool {
-        self == Self::Avx512Bf16
+    /// Output channels that a kernel holds in registers: the first number of its [`Simd::BLOCK`].
+    pub(crate) fn largest_group(self) -> usize {
+        match self {
+            Self::Avx512Bf16 | Self::Avx512 => 8,
+            _ => 4,
+        }
     }
 
     /// Does a job with numbers of `f32`.

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use segmenter_core::{Space, torch::NamedTensor};
 
+use super::{block_name, padding};
 use crate::{DynUNetConfig, NormKind};
 
 /// Input channels that oneDNN's kernels take at a time.
@@ -90,11 +91,7 @@ impl Autocast {
         let mut skips = Vec::new();
         let mut features = input;
         for level in 0..=last {
-            let name = match level {
-                0 => "input_block".to_owned(),
-                _ if level == last => "bottleneck".to_owned(),
-                _ => format!("downsamples.{}", level - 1),
-            };
+            let name = block_name(level, last);
             features = self.block(&name, &features, level);
             skips.push(features.clone());
         }
@@ -160,8 +157,7 @@ impl Autocast {
         stride: [usize; 3],
     ) -> Features {
         let weight = &self.tensors[&format!("{name}.conv.weight")];
-        let padding: [usize; 3] =
-            std::array::from_fn(|axis| (kernel[axis] + 1).saturating_sub(stride[axis]) / 2);
+        let padding = padding(kernel, stride);
         let extent = std::array::from_fn(|axis| {
             (input.extent[axis] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1
         });

@@ -110,10 +110,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
             OpsKind::Tracked(prepared) => {
-                let operands = Operands {
-                    input: input.primitive().clone(),
-                    weight: weight.primitive().clone(),
-                };
+                let operands = Operands::new(&input, &weight);
                 prepared.finish((operands, conv, precision), output)
             }
         }
@@ -131,10 +128,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         match TransposedBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
             OpsKind::Tracked(prepared) => {
-                let operands = Operands {
-                    input: input.primitive().clone(),
-                    weight: weight.primitive().clone(),
-                };
+                let operands = Operands::new(&input, &weight);
                 prepared.finish((operands, conv, precision), output)
             }
         }
@@ -153,10 +147,8 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         match NormBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
             OpsKind::Tracked(prepared) => {
-                let [scale, offset] = [scale.primitive().clone(), offset.primitive().clone()];
-                let [input, copy] = [input.primitive().clone(), output.clone()];
-                let state = Normalised { input, output: copy, scale, offset, moments, slope };
-                prepared.finish(state, output)
+                let tensors = [input.primitive(), &output, scale.primitive(), offset.primitive()];
+                prepared.finish(Normalised::new(tensors, moments, slope), output)
             }
         }
     }
@@ -176,10 +168,8 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         match NormBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::UnTracked(prepared) => prepared.finish(output),
             OpsKind::Tracked(prepared) => {
-                let [scale, offset] = [scale.primitive().clone(), offset.primitive().clone()];
-                let [input, copy] = [input.primitive().clone(), output.clone()];
-                let state = Normalised { input, output: copy, scale, offset, moments, slope };
-                prepared.finish(state, output)
+                let tensors = [input.primitive(), &output, scale.primitive(), offset.primitive()];
+                prepared.finish(Normalised::new(tensors, moments, slope), output)
             }
         }
     }
@@ -190,6 +180,12 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
 struct Operands {
     input: FlexTensor,
     weight: FlexTensor,
+}
+
+impl Operands {
+    fn new(input: &FloatTensor<Autodiff<Flex>>, weight: &FloatTensor<Autodiff<Flex>>) -> Self {
+        Self { input: input.primitive().clone(), weight: weight.primitive().clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -243,6 +239,13 @@ struct Normalised {
     offset: FlexTensor,
     moments: Vec<Moments>,
     slope: f32,
+}
+
+impl Normalised {
+    fn new(tensors: [&FlexTensor; 4], moments: Vec<Moments>, slope: f32) -> Self {
+        let [input, output, scale, offset] = tensors.map(FlexTensor::clone);
+        Self { input, output, scale, offset, moments, slope }
+    }
 }
 
 #[derive(Debug)]

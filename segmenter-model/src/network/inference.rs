@@ -12,6 +12,7 @@ use segmenter_kernels::{
     Affine, Conv, Input, InstanceNorm, Prepared, Scratch, Settings, Threads, add_activated, moments,
 };
 
+use super::{block_name, padding};
 use crate::{DynUNetConfig, NormKind, Precision};
 
 /// A network ready for images of one extent.
@@ -106,15 +107,9 @@ impl Inference {
         let mut builder = Builder { tensors, settings: settings(precision, Threads::All), extent };
         let last = strides.len() - 1;
         let mut down = Vec::new();
-        let mut extents = Vec::new();
         for level in 0..=last {
-            let name = match level {
-                0 => "input_block".to_owned(),
-                _ if level == last => "bottleneck".to_owned(),
-                _ => format!("downsamples.{}", level - 1),
-            };
+            let name = block_name(level, last);
             down.push(builder.block(&name, kernels[level], strides[level], config.res_block));
-            extents.push(builder.extent);
         }
         let mut up = Vec::new();
         for (step, level) in (1..=last).rev().enumerate() {
@@ -209,8 +204,7 @@ impl Builder<'_> {
         stride: [usize; 3],
     ) -> Layer {
         let weight = &self.tensors[&format!("{name}.conv.weight")];
-        // MONAI `get_padding`: (kernel - stride + 1) / 2, truncated.
-        let padding = [0, 1, 2].map(|axis| (kernel[axis] + 1).saturating_sub(stride[axis]) / 2);
+        let padding = padding(kernel, stride);
         let conv = Conv { channels: [weight.shape[1], weight.shape[0]], kernel, stride, padding };
         let prepared = Prepared::forward(conv, self.extent, &weight.values, self.settings);
         self.extent = conv.output_extent(self.extent);

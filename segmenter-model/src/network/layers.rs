@@ -5,7 +5,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{init::Init, norm::NormLayer, ops};
+use super::{init::Init, norm::NormLayer, ops, padding};
 use crate::{Norm, Precision};
 
 /// What a block is built from.
@@ -53,9 +53,7 @@ impl Conv {
     ) -> Self {
         let [z, y, x] = kernel;
         let weight = init.kaiming_normal([out_channels, in_channels, z, y, x]);
-        // MONAI `get_padding`: (kernel - stride + 1) / 2, truncated.
-        let padding =
-            std::array::from_fn(|axis| (kernel[axis] + 1).saturating_sub(stride[axis]) / 2);
+        let padding = padding(kernel, stride);
         Self { conv: ConvWeights { weight, bias: None }, stride, padding }
     }
 

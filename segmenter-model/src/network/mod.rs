@@ -26,3 +26,18 @@ pub use dynunet::DynUNet;
 #[cfg(feature = "flex")]
 pub(crate) use inference::Inference;
 pub use precision::Precision;
+
+/// The zeros around the input of a convolution: MONAI's `get_padding`, (kernel - stride + 1) / 2,
+/// truncated.
+fn padding(kernel: [usize; 3], stride: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|axis| (kernel[axis] + 1).saturating_sub(stride[axis]) / 2)
+}
+
+/// What MONAI calls the block of a level on the way down, of levels up to `last`.
+fn block_name(level: usize, last: usize) -> String {
+    match level {
+        0 => "input_block".to_owned(),
+        _ if level == last => "bottleneck".to_owned(),
+        _ => format!("downsamples.{}", level - 1),
+    }
+}
