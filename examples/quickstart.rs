@@ -83,7 +83,7 @@ fn on_phantoms(output: &Path) -> Result<(), AnyError> {
     }
 
     let pairs = Pairing::new(images.join("raw"), images.join("seg1"))
-        .with_seg2(images.join("seg2"))
+        .with_segmentations(images.join("seg2"))
         .pairs()?
         .complete()?;
     let mut set = CurationSet::new(pairs);
@@ -141,7 +141,7 @@ fn on_images(folder: &Path, output: &Path) -> Result<(), AnyError> {
         (pairs(folder)?, Vec::new())
     };
     let first = train.first().ok_or_else(|| format!("{}: holds no images", folder.display()))?;
-    match io::probe(first.raw())?.axes {
+    match io::probe(first.raw().path())?.axes {
         Axes::Yx => {
             let config = TrainConfig::new([128, 128]);
             learn::<Yx>(train, &test, config, [600, 400], output)
@@ -234,8 +234,8 @@ fn sample<S: Space>(image: Unseen<S>) -> Result<Sample<S>, AnyError> {
 }
 
 fn open<S: Space>(record: &Record) -> Result<Unseen<S>, AnyError> {
-    let raw: Stack<S, f32> = OpenOptions::new().open_f32(record.raw())?;
-    let truth = Mask::open(record.seg1())?;
+    let raw: Stack<S, f32> = OpenOptions::new().open_f32(record.raw().path())?;
+    let truth = Mask::open(record.segmentations()[0].path())?;
     Ok(Unseen { name: record.name().to_owned(), raw, truth })
 }
 

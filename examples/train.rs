@@ -14,7 +14,7 @@ use std::{
 
 use segmenter::{
     Device, DynUNetConfig, Event, Model, Sample, Size, Space, TrainConfig, TrainingData, Yx, Zyx,
-    curation::{Channels, Record, plugin},
+    curation::{Record, plugin},
     io::{self, Axes},
     train,
 };
@@ -55,7 +55,7 @@ fn run() -> Result<(), AnyError> {
     };
     args.no_words()?;
     let tables = Tables::read(&args)?;
-    match io::probe(tables.first()?.raw())?.axes {
+    match io::probe(tables.first()?.raw().path())?.axes {
         Axes::Yx => train_on::<Yx>(&tables, &args),
         Axes::Zyx => train_on::<Zyx>(&tables, &args),
     }
@@ -74,11 +74,11 @@ impl Tables {
         let chosen = folder.join("selected_channels.json");
         let channels = match chosen.is_file() {
             true => plugin::read_channels(chosen)?,
-            false => Channels::default(),
+            false => plugin::Channels::default(),
         };
         let read = |name: &str| -> Result<Vec<Record>, AnyError> {
             let records = plugin::read_records(folder.join(name), root)?;
-            Ok(records.into_iter().map(|record| record.with_channels(channels)).collect())
+            Ok(records.into_iter().map(|record| channels.choose(record)).collect())
         };
         Ok(Self { train: read("train.csv")?, validation: read("val.csv")?, folder })
     }

@@ -1,5 +1,7 @@
 //! Where voxels are read from.
 
+use std::sync::Arc;
+
 use ndarray::{Array, Axis};
 
 use crate::{Labels, Mask, Pixel, Space, Stack, VoxelSize, Window};
@@ -59,6 +61,24 @@ impl ReadError {
             window: window.extent.as_ref().to_vec(),
             grid: grid.as_ref().to_vec(),
         })
+    }
+}
+
+impl<S: Space, T, A: Source<S, T> + ?Sized> Source<S, T> for Arc<A> {
+    fn extent(&self) -> S::Extent {
+        self.as_ref().extent()
+    }
+
+    fn channels(&self) -> usize {
+        self.as_ref().channels()
+    }
+
+    fn voxel_size(&self) -> Option<VoxelSize<S>> {
+        self.as_ref().voxel_size()
+    }
+
+    fn read(&self, window: &Window<S>) -> Result<Array<T, S::ChannelDim>, ReadError> {
+        self.as_ref().read(window)
     }
 }
 

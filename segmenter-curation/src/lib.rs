@@ -57,19 +57,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod edited;
+mod excluded;
+mod image_path;
+mod load;
+mod merged;
 pub mod napari;
 mod natural;
 pub mod pairing;
 mod path;
 pub mod plugin;
 mod record;
+mod rule;
 mod set;
 mod split;
 mod table;
+mod unique_ids;
 
-pub use edited::{Excluded, MergeError, Merged};
+pub use excluded::Excluded;
+pub use image_path::ImagePath;
+pub use load::LoadError;
+pub use merged::{MergeError, Merged};
 pub use pairing::{Folder, Pair, Pairing};
-pub use record::{Base, Channels, Decision, LoadError, NoSecondSegmentation, Record};
+pub use record::{Decision, InvalidSegmentation, Merge, Record};
+pub use rule::MergeRule;
 pub use set::{CurationSet, SetError};
 pub use split::{InvalidShares, Shares, Split, SplitError, split};
+pub use unique_ids::{TooManyIds, UniqueIds};

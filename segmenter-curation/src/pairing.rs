@@ -11,7 +11,7 @@ use std::{
 
 pub use self::fault::{Fault, Faults};
 use self::listing::Listing;
-use crate::{Channels, natural};
+use crate::{ImagePath, natural};
 
 /// A folder of images, and how its files are named.
 ///
@@ -76,7 +76,8 @@ impl<P: Into<PathBuf>> From<P> for Folder {
     }
 }
 
-/// Pairs the raw images in one folder with their segmentations in one or two others, by name.
+/// Pairs the raw images in one folder with their segmentations in one, two or more others, by name.
+/// The same folder may stand for several, where the images are channels of one file.
 ///
 /// The name of a file is its own without `.ome.tif`, `.ome.tiff`, `.tif`, `.tiff` or `.png`, and
 /// without the prefix and the suffix of its [`Folder`]. Files whose names begin with a dot are passed
@@ -84,8 +85,7 @@ impl<P: Into<PathBuf>> From<P> for Folder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pairing {
     raw: Folder,
-    seg1: Folder,
-    seg2: Option<Folder>,
+    segmentations: Vec<Folder>,
     pixels: bool,
 }
 
@@ -95,13 +95,9 @@ pub struct Pair {
     /// What they have in common in their names.
     pub name: String,
     /// The raw image.
-    pub raw: PathBuf,
-    /// The first segmentation.
-    pub seg1: PathBuf,
-    /// The second segmentation, if there is a folder for it.
-    pub seg2: Option<PathBuf>,
-    /// The channels that are meant.
-    pub channels: Channels,
+    pub raw: ImagePath,
+    /// The segmentations, one for each folder of them.
+    pub segmentations: Vec<ImagePath>,
 }
 
 /// What was found in the folders.
@@ -138,14 +134,14 @@ pub struct FolderError {
 impl Pairing {
     /// Raw images and one segmentation of each.
     #[must_use]
-    pub fn new(raw: impl Into<Folder>, seg1: impl Into<Folder>) -> Self {
-        Self { raw: raw.into(), seg1: seg1.into(), seg2: None, pixels: false }
+    pub fn new(raw: impl Into<Folder>, segmentations: impl Into<Folder>) -> Self {
+        Self { raw: raw.into(), segmentations: vec![segmentations.into()], pixels: false }
     }
 
-    /// The same with a second segmentation of each.
+    /// The same with one more segmentation of each.
     #[must_use]
-    pub fn with_seg2(mut self, seg2: impl Into<Folder>) -> Self {
-        self.seg2 = Some(seg2.into());
+    pub fn with_segmentations(mut self, folder: impl Into<Folder>) -> Self {
+        self.segmentations.push(folder.into());
         self
     }
 
@@ -161,7 +157,7 @@ impl Pairing {
     /// # Errors
     /// If a folder can't be listed. What is wrong with files is in [`Found::faults`].
     pub fn pairs(&self) -> Result<Found, FolderError> {
-        let folders: Vec<&Folder> = [&self.raw, &self.seg1].into_iter().chain(&self.seg2).collect();
+        let folders: Vec<&Folder> = [&self.raw].into_iter().chain(&self.segmentations).collect();
         let mut listings = Vec::new();
         for folder in &folders {
             listings.push(Listing::of(folder)?);
@@ -186,14 +182,12 @@ impl Pairing {
     }
 
     fn pair(&self, name: String, files: Vec<PathBuf>) -> Pair {
-        let mut files = files.into_iter();
-        let mut next = || files.next().unwrap_or_default();
-        let channels = Channels {
-            raw: self.raw.channel,
-            seg1: self.seg1.channel,
-            seg2: self.seg2.as_ref().and_then(|folder| folder.channel),
-        };
-        Pair { name, raw: next(), seg1: next(), seg2: self.seg2.as_ref().map(|_| next()), channels }
+        let folders = [&self.raw].into_iter().chain(&self.segmentations);
+        let images = folders.zip(files);
+        let mut images =
+            images.map(|(folder, file)| ImagePath::new(file).with_channel(folder.channel));
+        let raw = images.next().unwrap_or_else(|| ImagePath::new(""));
+        Pair { name, raw, segmentations: images.collect() }
     }
 }
 

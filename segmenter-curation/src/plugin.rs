@@ -39,6 +39,7 @@
 //! end in CR LF. Paths are absolute, as they were on the machine that wrote them. A mask is the
 //! vertices of polygons, not pixels; what is inside any of them is merged or excluded in all slices.
 
+mod channels;
 mod error;
 mod experiment;
 mod export;
@@ -48,20 +49,20 @@ mod rows;
 
 use std::{fs, path::Path};
 
-use self::{
-    error::chain,
-    records::gather_records,
-    rows::{COLUMNS, Places, gather_rows},
-};
 pub use self::{
+    channels::Channels,
     error::{MaskFault, PluginError, RowFault, RowFaultReason},
     experiment::{Experiment, ExperimentFault, ExperimentFaults},
     export::{ExportError, export, write_rows},
     metrics::{EpochMetrics, Metrics, MetricsError},
     records::read_records,
-    rows::{Row, read_rows},
+    rows::{Base, Row, read_rows},
 };
-use crate::Channels;
+use self::{
+    error::chain,
+    records::gather_records,
+    rows::{COLUMNS, Places, gather_rows},
+};
 pub use crate::table::TableError;
 
 /// Reads which channel of each file was chosen: `data/selected_channels.json` of an experiment.

@@ -13,10 +13,10 @@ use segmenter_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Base, Channels, Decision, Record, path};
+use crate::{Decision, ImagePath, Merge, Record, path};
 
 /// The version of the file that this code writes, and the only one that it reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The images of a data set and what was decided for each, in order.
 ///
@@ -56,8 +56,10 @@ pub enum SetError {
         found: u32,
     },
     /// Records contradict themselves.
-    #[error("{path}: records {names:?} merge with a second segmentation and have none")]
-    NoSecondSegmentation {
+    #[error(
+        "{path}: records {names:?} start from or merge with segmentations that they don't have"
+    )]
+    NoSegmentation {
         /// The file.
         path: PathBuf,
         /// The names of the records.
@@ -175,13 +177,14 @@ struct Document {
 impl Document {
     fn check(&self, path: &Path, root: &Path) -> Result<(), SetError> {
         let path = || path.to_owned();
-        let alone = |entry: &&Entry| {
-            entry.seg2.is_none() && (entry.base == Base::Seg2 || !entry.merge.is_empty())
-        };
-        let names: Vec<String> =
-            self.records.iter().filter(alone).map(|entry| entry.name.clone()).collect();
+        let names: Vec<String> = self
+            .records
+            .iter()
+            .filter(|entry| !entry.is_whole())
+            .map(|entry| entry.name.clone())
+            .collect();
         if !names.is_empty() {
-            return Err(SetError::NoSecondSegmentation { path: path(), names });
+            return Err(SetError::NoSegmentation { path: path(), names });
         }
         let files = || self.records.iter().flat_map(Entry::files);
         let outside: Vec<PathBuf> =
@@ -200,50 +203,71 @@ impl Document {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
-    raw: String,
-    seg1: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    seg2: Option<String>,
+    raw: Image,
+    segmentations: Vec<Image>,
     #[serde(default)]
-    channels: Channels,
+    base: usize,
     #[serde(default)]
-    base: Base,
-    #[serde(default)]
-    merge: Vec<Region>,
+    merge: Vec<Merge>,
     #[serde(default)]
     exclude: Vec<Region>,
     #[serde(default)]
     decision: Decision,
 }
 
+/// An image in the file: its path below the root, and the channel that is meant.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Image {
+    file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel: Option<usize>,
+}
+
+impl Image {
+    fn new(image: &ImagePath, relative: &mut impl FnMut(&Path) -> String) -> Self {
+        Self { file: relative(image.path()), channel: image.channel() }
+    }
+
+    fn below(self, root: &Path) -> ImagePath {
+        ImagePath::new(root.join(self.file)).with_channel(self.channel)
+    }
+}
+
 impl Entry {
     fn new(record: &Record, relative: &mut impl FnMut(&Path) -> String) -> Self {
         Self {
             name: record.name.clone(),
-            raw: relative(&record.raw),
-            seg1: relative(&record.seg1),
-            seg2: record.seg2.as_deref().map(relative),
-            channels: record.channels,
+            raw: Image::new(&record.raw, relative),
+            segmentations: record
+                .segmentations
+                .iter()
+                .map(|image| Image::new(image, relative))
+                .collect(),
             base: record.base,
-            merge: record.merge.clone(),
+            merge: record.merges.clone(),
             exclude: record.exclude.clone(),
             decision: record.decision.clone(),
         }
     }
 
+    /// Whether the record has the segmentations that it speaks of.
+    fn is_whole(&self) -> bool {
+        let there = |segmentation: usize| segmentation < self.segmentations.len();
+        there(self.base) && self.merge.iter().all(|merge| there(merge.from))
+    }
+
     fn files(&self) -> impl Iterator<Item = &str> {
-        [&self.raw, &self.seg1].into_iter().chain(&self.seg2).map(String::as_str)
+        [&self.raw].into_iter().chain(&self.segmentations).map(|image| image.file.as_str())
     }
 
     fn into_record(self, root: &Path) -> Record {
         Record {
             name: self.name,
-            raw: root.join(self.raw),
-            seg1: root.join(self.seg1),
-            seg2: self.seg2.map(|path| root.join(path)),
-            channels: self.channels,
+            raw: self.raw.below(root),
+            segmentations: self.segmentations.into_iter().map(|image| image.below(root)).collect(),
             base: self.base,
-            merge: self.merge,
+            merges: self.merge,
             exclude: self.exclude,
             decision: self.decision,
         }
@@ -264,13 +288,13 @@ mod tests {
         }
         let file = |name| root.path().join(name);
         let dot = Region::polygon([(1.5, 2.0)]).unwrap().through_z(3..=4);
-        let mut first =
-            Record::new("first", file("raw.tif"), file("seg1.tif")).with_seg2(file("seg2.tif"));
+        let mut first = Record::new("first", file("raw.tif"), file("seg1.tif"))
+            .with_segmentation(file("seg2.tif"));
         first.merge(dot.clone()).unwrap();
-        first.set_base(Base::Seg2).unwrap();
+        first.set_base(1).unwrap();
         first.decide(Decision::Use);
-        let mut second = Record::new("second", file("raw.tif"), file("seg1.tif"))
-            .with_channels(Channels { raw: Some(1), ..Channels::default() });
+        let raw = ImagePath::new(file("raw.tif")).with_channel(1);
+        let mut second = Record::new("second", raw, file("seg1.tif"));
         second.exclude(dot);
         second.decide(Decision::DontUse { reason: "out of focus".to_owned() });
         (root, CurationSet::new([first, second]))
@@ -288,7 +312,7 @@ mod tests {
             fs::copy(root.path().join(name), moved.path().join(name)).unwrap();
         }
         let set = CurationSet::open(moved.path().join("curation.json"), moved.path()).unwrap();
-        assert_eq!(set.records()[0].raw(), moved.path().join("raw.tif"));
+        assert_eq!(set.records()[0].raw().path(), moved.path().join("raw.tif"));
     }
 
     #[test]
@@ -338,12 +362,10 @@ mod tests {
             CurationSet::open(&path, root.path()).unwrap_err()
         };
         assert!(matches!(open("not JSON"), SetError::Malformed { .. }));
-        assert!(matches!(open(r#"{"version":2}"#), SetError::Version { found: 2, .. }));
-        let record = r#"{"name":"a","raw":"r","seg1":"s","base":"seg2"}"#;
-        let text = format!(r#"{{"version":1,"records":[{record}]}}"#);
-        assert!(
-            matches!(open(&text), SetError::NoSecondSegmentation { names, .. } if names == ["a"])
-        );
+        assert!(matches!(open(r#"{"version":1}"#), SetError::Version { found: 1, .. }));
+        let record = r#"{"name":"a","raw":{"file":"r"},"segmentations":[{"file":"s"}],"base":1}"#;
+        let text = format!(r#"{{"version":2,"records":[{record}]}}"#);
+        assert!(matches!(open(&text), SetError::NoSegmentation { names, .. } if names == ["a"]));
         let missing = CurationSet::open(root.path().join("none.json"), root.path()).unwrap_err();
         assert!(matches!(missing, SetError::Io { .. }));
     }

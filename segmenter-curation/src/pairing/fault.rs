@@ -11,7 +11,7 @@ use segmenter_core::{
 };
 
 use super::Pair;
-use crate::record::options;
+use crate::ImagePath;
 
 /// How much voxel sizes may differ: one part in a thousand. Programs write them with few digits.
 const TOLERANCE: f64 = 1e-3;
@@ -125,33 +125,25 @@ fn with_source(error: &OpenError) -> String {
 /// Everything that is wrong with the files of one image.
 pub(super) fn check(pair: &Pair, pixels: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let raw = file(&pair.raw, pair.channels.raw, false, &mut faults);
-    let segmentations =
-        [(Some(&pair.seg1), pair.channels.seg1), (pair.seg2.as_ref(), pair.channels.seg2)];
-    for (path, channel) in segmentations {
-        let Some(path) = path else { continue };
-        let Some(info) = file(path, channel, true, &mut faults) else { continue };
+    let raw = file(&pair.raw, false, &mut faults);
+    for image in &pair.segmentations {
+        let Some(info) = file(image, true, &mut faults) else { continue };
         if let Some(raw) = &raw {
-            faults.extend(extents(pair, raw, path, &info));
-            faults.extend(voxel_sizes(pair, raw, path, &info));
+            faults.extend(extents(pair, raw, image.path(), &info));
+            faults.extend(voxel_sizes(pair, raw, image.path(), &info));
         }
         if pixels {
-            faults.extend(foreground(path, channel, &info));
+            faults.extend(foreground(image, &info));
         }
     }
     faults
 }
 
 /// What a file holds, if it can be used.
-fn file(
-    path: &Path,
-    chosen: Option<usize>,
-    single: bool,
-    faults: &mut Vec<Fault>,
-) -> Option<ImageInfo> {
-    let info = options(chosen).probe(path).map_err(|error| faults.push(error.into())).ok()?;
+fn file(image: &ImagePath, single: bool, faults: &mut Vec<Fault>) -> Option<ImageInfo> {
+    let (path, chosen) = (|| image.path().to_owned(), image.channel());
+    let info = image.options().probe(path()).map_err(|error| faults.push(error.into())).ok()?;
     let before = faults.len();
-    let path = || path.to_owned();
     if info.time_points > 1 {
         faults.push(Fault::TimeSeries { path: path(), time_points: info.time_points });
     }
@@ -165,7 +157,7 @@ fn file(
 fn extents(pair: &Pair, raw: &ImageInfo, path: &Path, info: &ImageInfo) -> Option<Fault> {
     (raw.extent != info.extent).then(|| Fault::Extent {
         segmentation: path.to_owned(),
-        raw: pair.raw.clone(),
+        raw: pair.raw.path().to_owned(),
         found: info.extent.clone(),
         expected: raw.extent.clone(),
     })
@@ -177,14 +169,14 @@ fn voxel_sizes(pair: &Pair, raw: &ImageInfo, path: &Path, info: &ImageInfo) -> O
     let differ = expected.len() == found.len() && !expected.iter().zip(found).all(near);
     differ.then(|| Fault::VoxelSize {
         segmentation: path.to_owned(),
-        raw: pair.raw.clone(),
+        raw: pair.raw.path().to_owned(),
         found: found.clone(),
         expected: expected.clone(),
     })
 }
 
-fn foreground(path: &Path, channel: Option<usize>, info: &ImageInfo) -> Option<Fault> {
-    let options = options(channel);
+fn foreground(image: &ImagePath, info: &ImageInfo) -> Option<Fault> {
+    let (options, path) = (image.options(), image.path());
     let count = match info.axes {
         Axes::Yx => options.open_mask::<Yx>(path).map(|mask| mask.count()),
         Axes::Zyx => options.open_mask::<Zyx>(path).map(|mask| mask.count()),

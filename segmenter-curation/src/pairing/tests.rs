@@ -48,13 +48,13 @@ fn images_are_paired_by_name_whatever_their_ending_in_natural_order() {
         data.seg(&format!("seg2/{name}.png"), [4, 5]);
     }
     fs::write(data.path("raw/.hidden.tif"), "").unwrap();
-    let pairing = data.pairing().with_seg2(data.path("seg2")).looking_at_pixels();
+    let pairing = data.pairing().with_segmentations(data.path("seg2")).looking_at_pixels();
     let pairs = pairing.pairs().unwrap().complete().unwrap();
     let names: Vec<&str> = pairs.iter().map(|pair| pair.name.as_str()).collect();
     assert_eq!(names, ["im_1", "im_2", "im_10"]);
-    assert_eq!(pairs[2].raw, data.path("raw/im_10.ome.tiff"));
-    assert_eq!(pairs[2].seg1, data.path("seg1/im_10.tif"));
-    assert_eq!(pairs[2].seg2, Some(data.path("seg2/im_10.png")));
+    assert_eq!(pairs[2].raw.path(), data.path("raw/im_10.ome.tiff"));
+    let segmentations = ["seg1/im_10.tif", "seg2/im_10.png"].map(|name| data.path(name).into());
+    assert_eq!(pairs[2].segmentations, segmentations);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_channel_is_chosen_for_a_folder() {
         let seg = Folder::new(data.path("seg1")).with_channel(channel);
         Pairing::new(data.path("raw"), seg).looking_at_pixels().pairs().unwrap().complete()
     };
-    assert_eq!(with(1).unwrap()[0].channels.seg1, Some(1));
+    assert_eq!(with(1).unwrap()[0].segmentations[0].channel(), Some(1));
     let faults = with(2).unwrap_err().0;
     assert!(matches!(&faults[..], [Fault::Channels { chosen: Some(2), .. }]));
 }

@@ -9,10 +9,10 @@ use std::{
 use segmenter_core::torch::{Checkpoints, CheckpointsError};
 
 use super::{
-    Metrics, MetricsError, Places, PluginError, Row, chain, gather_records, gather_rows,
+    Channels, Metrics, MetricsError, Places, PluginError, Row, chain, gather_records, gather_rows,
     read_channels,
 };
-use crate::{Channels, Record, Split};
+use crate::{Record, Split};
 
 /// An experiment of the plugin: what was curated in it, and what was trained.
 ///
@@ -192,7 +192,7 @@ impl Opening<'_> {
     fn records(&mut self, rows: Vec<Row>, channels: Channels) -> Vec<Record> {
         let (records, fault) = gather_records(rows);
         self.faults.extend(fault.map(ExperimentFault::from));
-        records.into_iter().map(|record| record.with_channels(channels)).collect()
+        records.into_iter().map(|record| channels.choose(record)).collect()
     }
 
     fn checkpoints(&mut self, folder: &Path) -> Checkpoints {
@@ -252,7 +252,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{Base, plugin::export};
+    use crate::plugin::export;
 
     fn reference(name: &str) -> Option<PathBuf> {
         let folder = "../../shared/reference/cytodl/experiments";
@@ -272,7 +272,7 @@ mod tests {
         let split = experiment.split();
         assert_eq!([split.train.len(), split.validation.len(), split.test.len()], [3, 2, 0]);
         assert!(experiment.validation_is_test());
-        assert!(split.train.iter().all(|record| record.base() == Base::Seg1));
+        assert!(split.train.iter().all(|record| record.base() == 0));
         assert!(split.train.iter().all(|record| !record.exclude_regions().is_empty()));
         let [metrics] = experiment.metrics() else { panic!("{:?}", experiment.metrics()) };
         assert_eq!(metrics.best().unwrap().validation_loss, Some(0.829_218_506_813_049_3));
@@ -287,7 +287,7 @@ mod tests {
         let Some(folder) = reference("exp_3d_small_mask") else { return };
         let images = folder.with_file_name("imgs");
         let experiment = Experiment::open(&folder, Some(&images)).unwrap();
-        assert!(!experiment.split().train[0].merge_regions().is_empty());
+        assert!(!experiment.split().train[0].merges().is_empty());
     }
 
     #[test]
@@ -302,8 +302,8 @@ mod tests {
             split.train.iter().chain(&split.validation).cloned().collect()
         };
         let same = |a: &Record, b: &Record| {
-            (a.name(), a.base(), a.merge_regions(), a.exclude_regions())
-                == (b.name(), b.base(), b.merge_regions(), b.exclude_regions())
+            (a.name(), a.base(), a.merges(), a.exclude_regions())
+                == (b.name(), b.base(), b.merges(), b.exclude_regions())
         };
         let (before, after) = (parts(&experiment), parts(&again));
         assert_eq!(before.len(), after.len());

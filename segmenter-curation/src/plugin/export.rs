@@ -13,8 +13,8 @@ use segmenter_core::{
     io::{Existing, SaveError, npy::write_polygons, write_whole},
 };
 
-use super::{COLUMNS, Row};
-use crate::{Base, Channels, Record, Split};
+use super::{Base, COLUMNS, Channels, Row};
+use crate::{Merge, MergeRule, Record, Split};
 
 /// Why records were not written for the plugin.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,16 @@ pub enum ExportError {
     /// Regions have holes or are limited to slices, which the plugin's masks can't say.
     #[error("the plugin knows no holes and no limits in z, but regions of {names:?} have them")]
     Regions {
+        /// The names of all such records.
+        names: Vec<String>,
+    },
+    /// Records have more than two segmentations, or merge them by another rule than to take the
+    /// other, which the plugin's tables can't say.
+    #[error(
+        "the plugin knows two segmentations, and takes the other inside a region, but {names:?} \
+         have more of them or another rule; save what they make of each image first"
+    )]
+    Segmentations {
         /// The names of all such records.
         names: Vec<String>,
     },
@@ -71,12 +81,13 @@ pub fn export(
     let experiment = absolute(experiment.as_ref())?;
     let parts = [&split.train, &split.validation, &split.test];
     let records: Vec<&Record> = parts.into_iter().flatten().collect();
+    check_segmentations(&records)?;
     check_regions(&records)?;
     check_names(&records)?;
     let channels = shared_channels(&records)?;
     for record in &records {
         if let Some(path) = merge_mask(&experiment, record) {
-            write_polygons(path, &polygons(&record.merge), existing)?;
+            write_polygons(path, &polygons(merge_regions(record)), existing)?;
         }
         if let Some(path) = exclude_mask(&experiment, record) {
             write_polygons(path, &polygons(&record.exclude), existing)?;
@@ -137,10 +148,19 @@ fn write(file: impl Write, rows: &[Row]) -> io::Result<()> {
     table.flush()
 }
 
+fn check_segmentations(records: &[&Record]) -> Result<(), ExportError> {
+    let other = |merge: &Merge| merge.rule != MergeRule::Replace;
+    let foreign =
+        |record: &Record| record.segmentations.len() > 2 || record.merges.iter().any(other);
+    let names: Vec<String> =
+        records.iter().filter(|record| foreign(record)).map(|record| record.name.clone()).collect();
+    if names.is_empty() { Ok(()) } else { Err(ExportError::Segmentations { names }) }
+}
+
 fn check_regions(records: &[&Record]) -> Result<(), ExportError> {
     let simple =
         |region: &Region| region.slices().is_none() && region.geometry().interiors().is_empty();
-    let all_simple = |record: &Record| record.merge.iter().chain(&record.exclude).all(simple);
+    let all_simple = |record: &Record| merge_regions(record).chain(&record.exclude).all(simple);
     let names: Vec<String> =
         records.iter().filter(|r| !all_simple(r)).map(|record| record.name.clone()).collect();
     if names.is_empty() { Ok(()) } else { Err(ExportError::Regions { names }) }
@@ -149,7 +169,7 @@ fn check_regions(records: &[&Record]) -> Result<(), ExportError> {
 fn check_names(records: &[&Record]) -> Result<(), ExportError> {
     let mut counts = BTreeMap::<String, usize>::new();
     for record in records {
-        *counts.entry(stem(&record.raw)).or_default() += 1;
+        *counts.entry(stem(record.raw.path())).or_default() += 1;
     }
     let stems: Vec<String> =
         counts.into_iter().filter(|&(_, count)| count > 1).map(|(stem, _)| stem).collect();
@@ -157,30 +177,34 @@ fn check_names(records: &[&Record]) -> Result<(), ExportError> {
 }
 
 fn shared_channels(records: &[&Record]) -> Result<Channels, ExportError> {
-    let channels = records.first().map(|record| record.channels).unwrap_or_default();
-    let others = records.iter().filter(|record| record.channels != channels);
+    let channels = records.first().map(|record| Channels::of(record)).unwrap_or_default();
+    let others = records.iter().filter(|record| Channels::of(record) != channels);
     let names: Vec<String> = others.map(|record| record.name.clone()).collect();
     if names.is_empty() { Ok(channels) } else { Err(ExportError::Channels { names }) }
 }
 
 fn row(experiment: &Path, record: &Record) -> Result<Row, ExportError> {
     Ok(Row {
-        raw: absolute(&record.raw)?,
-        seg1: absolute(&record.seg1)?,
-        seg2: record.seg2.as_deref().map(absolute).transpose()?,
+        raw: absolute(record.raw.path())?,
+        seg1: absolute(record.segmentations[0].path())?,
+        seg2: record.segmentations.get(1).map(|seg| absolute(seg.path())).transpose()?,
         merge_mask: merge_mask(experiment, record),
         exclude_mask: exclude_mask(experiment, record),
-        base: record.base,
+        base: if record.base == 0 { Base::Seg1 } else { Base::Seg2 },
     })
 }
 
+fn merge_regions(record: &Record) -> impl Iterator<Item = &Region> {
+    record.merges.iter().map(|merge| &merge.region)
+}
+
 fn merge_mask(experiment: &Path, record: &Record) -> Option<PathBuf> {
-    let name = format!("merging_mask_{}.npy", stem(&record.raw));
-    (!record.merge.is_empty()).then(|| experiment.join("merging_masks").join(name))
+    let name = format!("merging_mask_{}.npy", stem(record.raw.path()));
+    (!record.merges.is_empty()).then(|| experiment.join("merging_masks").join(name))
 }
 
 fn exclude_mask(experiment: &Path, record: &Record) -> Option<PathBuf> {
-    let name = format!("excluding_mask_{}.npy", stem(&record.raw));
+    let name = format!("excluding_mask_{}.npy", stem(record.raw.path()));
     (!record.exclude.is_empty()).then(|| experiment.join("excluding_masks").join(name))
 }
 
@@ -195,11 +219,11 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
 }
 
 /// The points of regions as (y, x). napari doesn't repeat the first point at the end; geo does.
-fn polygons(regions: &[Region]) -> Vec<Vec<[f64; 2]>> {
+fn polygons<'a>(regions: impl IntoIterator<Item = &'a Region>) -> Vec<Vec<[f64; 2]>> {
     let points = |region: &Region| {
         let ring = &region.geometry().exterior().0;
         let open = ring.len().saturating_sub(1).max(1);
         ring.iter().take(open).map(|point| [point.y, point.x]).collect()
     };
-    regions.iter().map(points).collect()
+    regions.into_iter().map(points).collect()
 }

@@ -7,8 +7,8 @@ use segmenter_core::{
     io::{image_stem, npy::read_polygons},
 };
 
-use super::{MaskFault, Places, PluginError, Row, first_fault, gather_rows};
-use crate::{Decision, Record};
+use super::{Base, MaskFault, Places, PluginError, Row, first_fault, gather_rows};
+use crate::{Decision, ImagePath, Merge, MergeRule, Record};
 
 /// Reads a table and the masks that it names. The records are decided to be used: the plugin writes
 /// only those.
@@ -41,10 +41,16 @@ fn record(row: Row, faults: &mut Vec<MaskFault>) -> Record {
     // A mask that is not there has been told of.
     let there = |mask: Option<PathBuf>| mask.filter(|mask| mask.is_file());
     let mut regions = |mask| there(mask).map(|mask| read_mask(&mask, faults)).unwrap_or_default();
-    let (merge, exclude) = (regions(row.merge_mask), regions(row.exclude_mask));
-    let (base, decision) = (row.base, Decision::Use);
-    let record = Record::new(name(&row.raw), row.raw, row.seg1);
-    Record { seg2: row.seg2, base, merge, exclude, decision, ..record }
+    let (merge_regions, exclude) = (regions(row.merge_mask), regions(row.exclude_mask));
+    let mut record = Record::new(name(&row.raw), row.raw, row.seg1);
+    record.segmentations.extend(row.seg2.map(ImagePath::new));
+    let (base, from) = match row.base {
+        Base::Seg1 => (0, 1),
+        Base::Seg2 => (1, 0),
+    };
+    let merge = |region| Merge { from, rule: MergeRule::Replace, region };
+    let merges = merge_regions.into_iter().map(merge).collect();
+    Record { base, merges, exclude, decision: Decision::Use, ..record }
 }
 
 fn name(raw: &Path) -> String {

@@ -9,13 +9,23 @@ use csv::StringRecord;
 
 use super::{PluginError, RowFault, RowFaultReason, first_fault};
 use crate::{
-    Base, path,
+    path,
     table::{Table, TableError},
 };
 
 /// The columns after the row's number, in order.
 pub(super) const COLUMNS: [&str; 6] =
     ["raw", "seg1", "seg2", "merge_mask", "exclude_mask", "base_image"];
+
+/// Which segmentation counts outside of the polygons to merge. Inside, it is the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Base {
+    /// The first.
+    #[default]
+    Seg1,
+    /// The second.
+    Seg2,
+}
 
 /// A row of a table: the files of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use segmenter_core::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Base, Decision, Record, Split};
+use crate::{Decision, MergeRule, Record, Split};
 
 const HEADER: &str = ",raw,seg1,seg2,merge_mask,exclude_mask,base_image\r\n";
 
@@ -120,9 +120,9 @@ fn triangle() -> Region {
 fn records(root: &TempDir) -> [Record; 2] {
     let file = |name: &str| root.path().join(name);
     let mut first =
-        Record::new("a", file("raw/a.ome.tif"), file("s/a.tif")).with_seg2(file("t/a.tif"));
+        Record::new("a", file("raw/a.ome.tif"), file("s/a.tif")).with_segmentation(file("t/a.tif"));
     first.merge(triangle()).unwrap();
-    first.set_base(Base::Seg2).unwrap();
+    first.set_base(1).unwrap();
     let mut second = Record::new("b", file("raw/b.tif"), file("s/b.tif"));
     second.exclude(triangle());
     second.exclude(Region::polygon([(3.0, 3.0), (4.0, 3.0), (4.0, 4.0), (3.0, 4.0)]).unwrap());
@@ -159,7 +159,7 @@ fn an_exported_experiment_is_read_back_equal() {
 fn the_chosen_channels_are_those_of_every_record() {
     let root = root(&FILES);
     let channels = Channels { raw: Some(2), seg1: Some(0), seg2: None };
-    let [first, second] = records(&root).map(|record| record.with_channels(channels));
+    let [first, second] = records(&root).map(|record| channels.choose(record));
     let split = Split { train: vec![first], validation: vec![], test: vec![second] };
     let folder = root.path().join("experiment");
     export(&folder, &split, Existing::Refuse).unwrap();
@@ -188,8 +188,14 @@ fn what_the_plugin_can_not_say_is_refused_before_a_file_is_written() {
     assert!(matches!(error, ExportError::Regions { names } if names == ["b"]));
     let error = export_two(|first, second| first.raw = second.raw.clone());
     assert!(matches!(error, ExportError::SameName { stems } if stems == ["b"]));
-    let error = export_two(|_, second| second.channels.raw = Some(1));
+    let error = export_two(|_, second| second.raw = second.raw.clone().with_channel(1));
     assert!(matches!(error, ExportError::Channels { names } if names == ["b"]));
+    let error = export_two(|first, _| {
+        first.merge_from(0, MergeRule::Union, triangle()).unwrap();
+    });
+    assert!(matches!(error, ExportError::Segmentations { names } if names == ["a"]));
+    let error = export_two(|first, _| first.segmentations.push("third.tif".into()));
+    assert!(matches!(error, ExportError::Segmentations { names } if names == ["a"]));
 }
 
 #[test]
@@ -233,7 +239,7 @@ fn experiments_of_cytodl_are_read_and_written_back_byte_for_byte() {
             let path = root.join(experiment).join("data").join(table);
             let records = read_records(&path, Some(&root)).unwrap();
             assert_eq!(records.len(), count, "{}", path.display());
-            let drawn = |record: &Record| !record.merge.is_empty() && !record.exclude.is_empty();
+            let drawn = |record: &Record| !record.merges.is_empty() && !record.exclude.is_empty();
             assert!(records.iter().all(|record| drawn(record) == regions));
             // Back to the machine that wrote them.
             let away = |path: PathBuf| {

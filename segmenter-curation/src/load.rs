@@ -1,0 +1,213 @@
+//! From what was decided to what training takes.
+
+use std::path::PathBuf;
+
+use ndarray::Axis;
+use segmenter_core::{
+    ExtentMismatch, Mask, NonFinite, ReadError, Sample, SampleError, Source, Space, Window,
+    io::OpenError,
+};
+
+use crate::{Excluded, MergeError, Merged, Record};
+
+/// Why an image was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A file can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A segmentation is not as large as the raw image.
+    #[error("{segmentation}: does not fit the raw image {raw}")]
+    Extent {
+        /// The file of the segmentation.
+        segmentation: PathBuf,
+        /// The file of the raw image.
+        raw: PathBuf,
+        /// What differs.
+        source: ExtentMismatch,
+    },
+    /// An intensity is not a finite number.
+    #[error("{path}: can't be learnt from")]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what it is.
+        source: NonFinite,
+    },
+    /// The segmentations do not make one.
+    #[error("the segmentations of {raw} can't be merged")]
+    Merge {
+        /// The file of the raw image.
+        raw: PathBuf,
+        /// What differs.
+        source: MergeError,
+    },
+    /// Voxels can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The parts do not make a sample.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+}
+
+impl Record {
+    /// Opens the files and makes of them what training takes, in memory: the raw image as `f32`; as
+    /// target what is above 0 in the base segmentation, changed inside the regions to merge; and
+    /// what counts, which is all but the regions excluded. The decision makes no difference here.
+    /// The sample is called by the path of its raw image, which no other image shares.
+    ///
+    /// # Errors
+    /// If a file can't be opened or has other axes, the extents differ, or an intensity is not a
+    /// finite number.
+    pub fn load<S: Space>(&self) -> Result<Sample<S>, LoadError> {
+        let path = || self.raw.path().to_owned();
+        let raw = self.raw.options().open_f32::<S>(self.raw.path())?;
+        raw.check_finite().map_err(|source| LoadError::NonFinite { path: path(), source })?;
+        let (extent, voxel_size) = (raw.extent(), raw.voxel_size());
+        let target = self.target::<S>(extent)?;
+        let sample = Sample::new(path().display().to_string(), raw, target)?;
+        if self.exclude.is_empty() {
+            return Ok(sample);
+        }
+        let counted = Excluded::new(extent, self.exclude.clone()).with_voxel_size(voxel_size);
+        Ok(sample.with_counted(counted)?)
+    }
+
+    /// The foreground after merging.
+    fn target<S: Space>(&self, extent: S::Extent) -> Result<Mask<S>, LoadError> {
+        let base = self.mask::<S>(self.base, extent)?;
+        if self.merges.is_empty() {
+            return Ok(base);
+        }
+        let voxel_size = base.voxel_size();
+        let mut merged = Merged::of(base);
+        // Regions that follow each other and ask the same of the same file need it once.
+        for merges in self.merges.chunk_by(|a, b| (a.from, a.rule) == (b.from, b.rule)) {
+            let other = self.mask::<S>(merges[0].from, extent)?;
+            let regions = merges.iter().map(|merge| merge.region.clone());
+            merged = merged
+                .with(other, merges[0].rule, regions)
+                .map_err(|source| LoadError::Merge { raw: self.raw.path().to_owned(), source })?;
+        }
+        let voxels = merged.read(&Window::whole(extent))?;
+        Ok(Mask::new(voxels.remove_axis(Axis(0))).with_voxel_size(voxel_size))
+    }
+
+    fn mask<S: Space>(&self, segmentation: usize, extent: S::Extent) -> Result<Mask<S>, LoadError> {
+        let image = &self.segmentations[segmentation];
+        let mask = image.options().open_mask::<S>(image.path())?;
+        ExtentMismatch::check(mask.extent(), extent).map_err(|source| LoadError::Extent {
+            segmentation: image.path().to_owned(),
+            raw: self.raw.path().to_owned(),
+            source,
+        })?;
+        Ok(mask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, Axis, array};
+    use segmenter_core::{Labels2, Labels3, Mask2, Mask3, Region, Stack2, Stack3, Window, Yx, Zyx};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{ImagePath, MergeRule};
+
+    fn square(from: f64, to: f64) -> Region {
+        Region::polygon([(from, from), (to, from), (to, to), (from, to)]).unwrap()
+    }
+
+    /// An image of which the first segmentation is empty and the second full.
+    fn volume() -> (TempDir, Record) {
+        let folder = tempfile::tempdir().unwrap();
+        let [raw, seg1, seg2] = ["raw.tif", "seg1.tif", "seg2.tif"].map(|n| folder.path().join(n));
+        Stack3::new(Array3::<u16>::ones((4, 8, 8))).save(&raw).unwrap();
+        Mask3::none([4, 8, 8]).save(&seg1).unwrap();
+        Labels3::new(Array3::from_elem((4, 8, 8), 7)).save(&seg2).unwrap();
+        (folder, Record::new("cell", raw, seg1).with_segmentation(seg2))
+    }
+
+    fn count(source: &dyn Source<Zyx, bool>) -> usize {
+        let voxels = source.read(&Window::whole(source.extent())).unwrap();
+        voxels.iter().filter(|&&inside| inside).count()
+    }
+
+    #[test]
+    fn the_other_segmentation_counts_inside_and_nothing_counts_where_excluded() {
+        let (_folder, mut record) = volume();
+        record.merge(square(0.0, 1.0).through_z(0..=1)).unwrap();
+        record.exclude(square(4.0, 6.0));
+        let sample = record.load::<Zyx>().unwrap();
+        assert_eq!(count(sample.target()), 2 * 4);
+        assert_eq!(count(sample.counted().unwrap()), 4 * (64 - 9));
+
+        record.set_base(1).unwrap();
+        assert_eq!(count(record.load::<Zyx>().unwrap().target()), 4 * 64 - 2 * 4);
+    }
+
+    #[test]
+    fn a_third_segmentation_has_a_say_by_its_rule() {
+        let (folder, record) = volume();
+        let third = folder.path().join("seg3.tif");
+        Mask3::new(Array3::from_shape_fn((4, 8, 8), |(z, _, _)| z < 2)).save(&third).unwrap();
+        let mut record = record.with_segmentation(third);
+        record.merge(square(0.0, 3.0)).unwrap();
+        record.merge_from(2, MergeRule::Subtract, square(0.0, 1.0)).unwrap();
+        record.merge_from(2, MergeRule::Union, square(6.0, 7.0)).unwrap();
+        let target = record.load::<Zyx>().unwrap();
+        assert_eq!(count(target.target()), 4 * 16 - 2 * 4 + 2 * 4);
+    }
+
+    #[test]
+    fn all_voxels_count_where_nothing_is_excluded() {
+        let (_folder, record) = volume();
+        let sample = record.load::<Zyx>().unwrap();
+        assert!(sample.counted().is_none());
+        assert!(sample.name().ends_with("raw.tif"), "{}", sample.name());
+        assert_eq!(sample.extent(), [4, 8, 8]);
+    }
+
+    #[test]
+    fn the_chosen_channels_are_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let [raw, seg] = ["raw.tif", "seg.tif"].map(|name| folder.path().join(name));
+        let two = array![[[1_u8, 2, 0]], [[0, 0, 9]]];
+        Stack2::from_channels(two.clone()).save(&raw).unwrap();
+        Stack2::from_channels(two).save(&seg).unwrap();
+        let record = Record::new("cell", &raw, &seg);
+        assert!(matches!(
+            record.load::<Yx>().unwrap_err(),
+            LoadError::Open(OpenError::ManyChannels { .. })
+        ));
+        let raw = ImagePath::new(raw).with_channel(0);
+        let seg = ImagePath::new(seg).with_channel(1);
+        let sample = Record::new("cell", raw, seg).load::<Yx>().unwrap();
+        let target = sample.target().read(&Window::whole([1, 3])).unwrap();
+        assert_eq!(target.index_axis(Axis(0), 0), array![[false, false, true]]);
+        assert_eq!(sample.raw().channels(), 1);
+    }
+
+    #[test]
+    fn a_segmentation_of_another_extent_is_named_with_its_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let [raw, seg] = ["raw.tif", "seg.tif"].map(|name| folder.path().join(name));
+        Stack2::new(array![[1_u8, 2, 0]]).save(&raw).unwrap();
+        Mask2::all([1, 4]).save(&seg).unwrap();
+        let error = Record::new("cell", &raw, &seg).load::<Yx>().unwrap_err();
+        assert!(matches!(&error, LoadError::Extent { segmentation, .. } if *segmentation == seg));
+        let error = error.to_string();
+        assert!(error.contains("seg.tif") && error.contains("raw.tif"), "{error}");
+    }
+
+    #[test]
+    fn a_raw_image_with_a_hole_in_it_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let [raw, seg] = ["raw.tif", "seg.tif"].map(|name| folder.path().join(name));
+        Stack2::new(array![[1.0_f32, f32::NAN]]).save(&raw).unwrap();
+        Labels2::new(array![[0, 1]]).save(&seg).unwrap();
+        let error = Record::new("cell", raw, seg).load::<Yx>().unwrap_err();
+        assert!(matches!(error, LoadError::NonFinite { .. }), "{error}");
+    }
+}
