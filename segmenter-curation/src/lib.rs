@@ -81,5 +81,8 @@ pub use pairing::{Folder, Pair, Pairing};
 pub use record::{Decision, InvalidSegmentation, Merge, Record};
 pub use rule::MergeRule;
 pub use set::{CurationSet, SetError};
-pub use split::{InvalidShares, Shares, Split, SplitError, split};
+pub use split::{
+    Fold, GivenSplit, GivenSplitFault, GivenSplitFaults, GroupPattern, InvalidPattern,
+    InvalidShares, NoMatch, Shares, Split, SplitError, Splitting, split,
+};
 pub use unique_ids::{TooManyIds, UniqueIds};
