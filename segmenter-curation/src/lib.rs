@@ -82,7 +82,8 @@ pub use record::{Decision, InvalidSegmentation, Merge, Record};
 pub use rule::MergeRule;
 pub use set::{CurationSet, SetError};
 pub use split::{
-    Fold, GivenSplit, GivenSplitFault, GivenSplitFaults, GroupPattern, InvalidPattern,
-    InvalidShares, NoMatch, Shares, Split, SplitError, Splitting, split,
+    Fingerprint, Fold, GivenSplit, GivenSplitFault, GivenSplitFaults, GroupPattern, InvalidPattern,
+    InvalidShares, Leak, LeakGuard, LeakReason, Leaks, NoMatch, Part, Seen, Shares, Split,
+    SplitError, Splitting, split,
 };
 pub use unique_ids::{TooManyIds, UniqueIds};

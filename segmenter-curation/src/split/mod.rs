@@ -1,7 +1,9 @@
 //! What is trained on, and what is only looked at.
 
 mod assign;
+mod fingerprint;
 mod given;
+mod leak;
 mod pattern;
 
 use std::{collections::BTreeMap, fmt};
@@ -9,7 +11,9 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    fingerprint::Fingerprint,
     given::{GivenSplit, GivenSplitFault, GivenSplitFaults},
+    leak::{Leak, LeakGuard, LeakReason, Leaks, Seen},
     pattern::{GroupPattern, InvalidPattern, NoMatch},
 };
 
@@ -84,6 +88,50 @@ pub struct Split<T> {
     pub test: Vec<T>,
 }
 
+/// One of the three parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// What the network learns from.
+    Train,
+    /// What tells when to stop and which model is best.
+    Validation,
+    /// What is looked at once, at the end.
+    Test,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        })
+    }
+}
+
+impl<T> Split<T> {
+    /// All items, each with its part: training first, then validation, then test.
+    pub fn iter(&self) -> impl Iterator<Item = (Part, &T)> {
+        let parts = [
+            (Part::Train, &self.train),
+            (Part::Validation, &self.validation),
+            (Part::Test, &self.test),
+        ];
+        parts.into_iter().flat_map(|(part, items)| items.iter().map(move |item| (part, item)))
+    }
+
+    /// The same split of what becomes of each item.
+    ///
+    /// # Errors
+    /// With the first that fails.
+    pub fn try_map<U, E>(self, mut f: impl FnMut(T) -> Result<U, E>) -> Result<Split<U>, E> {
+        let mut map = |part: Vec<T>| part.into_iter().map(&mut f).collect::<Result<Vec<U>, E>>();
+        let (train, validation) = (map(self.train)?, map(self.validation)?);
+        Ok(Split { train, validation, test: map(self.test)? })
+    }
+}
+
 /// Items that can't be split so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -155,8 +203,11 @@ pub fn split<T>(
 pub struct Splitting<'a, T> {
     seed: u64,
     group: Box<dyn Fn(&T) -> String + 'a>,
-    measure: Option<Box<dyn Fn(&T) -> f64 + 'a>>,
+    measure: Option<Measure<'a, T>>,
 }
+
+/// A number for each item.
+type Measure<'a, T> = Box<dyn Fn(&T) -> f64 + 'a>;
 
 /// One of k ways to train on most items and validate on the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
