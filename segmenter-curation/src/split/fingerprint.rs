@@ -67,7 +67,7 @@ impl Fingerprint {
     /// and above 0.98 with 2 pixels cut off all around.
     #[must_use]
     pub fn likeness(&self, other: &Self) -> f64 {
-        orientations(other.miniature.view())
+        orientations(&other.miniature)
             .map(|turned| self.miniature.iter().zip(turned).map(|(a, b)| a * b).sum::<f64>())
             .fold(f64::NEG_INFINITY, f64::max)
     }
@@ -112,9 +112,9 @@ fn normalised(mut miniature: Array2<f64>) -> Array2<f64> {
 }
 
 /// The eight ways to turn and flip a square.
-fn orientations(square: ArrayView2<'_, f64>) -> impl Iterator<Item = ArrayView2<'_, f64>> {
+fn orientations(square: &Array2<f64>) -> impl Iterator<Item = ArrayView2<'_, f64>> {
     (0..8).map(move |way| {
-        let mut turned = square;
+        let mut turned = square.view();
         if way & 1 == 1 {
             turned.swap_axes(0, 1);
         }
