@@ -61,6 +61,7 @@ mod excluded;
 mod image_path;
 mod load;
 mod merged;
+mod name_pattern;
 pub mod napari;
 mod natural;
 pub mod pairing;
@@ -77,13 +78,13 @@ pub use excluded::Excluded;
 pub use image_path::ImagePath;
 pub use load::LoadError;
 pub use merged::{MergeError, Merged};
+pub use name_pattern::{InvalidPattern, NamePattern, NoMatch};
 pub use pairing::{Folder, Pair, Pairing};
 pub use record::{Decision, InvalidSegmentation, Merge, Record};
 pub use rule::MergeRule;
 pub use set::{CurationSet, SetError};
 pub use split::{
-    Fingerprint, Fold, GivenSplit, GivenSplitFault, GivenSplitFaults, GroupPattern, InvalidPattern,
-    InvalidShares, Leak, LeakGuard, LeakReason, Leaks, NoMatch, Part, Seen, Shares, Split,
-    SplitError, Splitting, split,
+    Fingerprint, Fold, GivenSplit, GivenSplitFault, GivenSplitFaults, InvalidShares, Leak,
+    LeakGuard, LeakReason, Leaks, Part, Seen, Shares, Split, SplitError, Splitting, split,
 };
 pub use unique_ids::{TooManyIds, UniqueIds};

@@ -11,7 +11,7 @@ use std::{
 
 pub use self::fault::{Fault, Faults};
 use self::listing::Listing;
-use crate::{ImagePath, natural};
+use crate::{ImagePath, NamePattern, natural};
 
 /// A folder of images, and how its files are named.
 ///
@@ -19,8 +19,8 @@ use crate::{ImagePath, natural};
 /// use segmenter_curation::Folder;
 ///
 /// let masks = Folder::new("masks").with_suffix("_mask").with_channel(1);
-/// assert_eq!(masks.name_of("cell_7_mask.ome.tiff"), Some("cell_7"));
-/// assert_eq!(masks.name_of("cell_7.tif"), Some("cell_7"), "also without the suffix");
+/// assert_eq!(masks.name_of("cell_7_mask.ome.tiff").as_deref(), Some("cell_7"));
+/// assert_eq!(masks.name_of("cell_7.tif").as_deref(), Some("cell_7"), "also without the suffix");
 /// assert_eq!(masks.name_of("notes.txt"), None, "not an image");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct Folder {
     path: PathBuf,
     prefix: String,
     suffix: String,
+    pattern: Option<NamePattern>,
     channel: Option<usize>,
 }
 
@@ -35,7 +36,13 @@ impl Folder {
     /// A folder whose files are named by their image alone.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), prefix: String::new(), suffix: String::new(), channel: None }
+        Self {
+            path: path.into(),
+            prefix: String::new(),
+            suffix: String::new(),
+            pattern: None,
+            channel: None,
+        }
     }
 
     /// The same folder, where names may begin with this.
@@ -53,6 +60,24 @@ impl Folder {
         self
     }
 
+    /// The same folder, where only files of this pattern are meant, and what they have at its braces
+    /// is the name of their image. The ending is not part of what is compared; the prefix and the
+    /// suffix are taken off first.
+    ///
+    /// ```
+    /// use segmenter_curation::Folder;
+    ///
+    /// let masks = Folder::new("cells").with_pattern("{}_ch*_mask".parse()?);
+    /// assert_eq!(masks.name_of("cell_7_ch2_mask.tif").as_deref(), Some("cell_7"));
+    /// assert_eq!(masks.name_of("cell_7_ch2.tif"), None, "another kind of file");
+    /// # Ok::<(), segmenter_curation::InvalidPattern>(())
+    /// ```
+    #[must_use]
+    pub fn with_pattern(mut self, pattern: NamePattern) -> Self {
+        self.pattern = Some(pattern);
+        self
+    }
+
     /// The same folder, where this channel of each file is meant, counted from 0.
     #[must_use]
     pub fn with_channel(mut self, channel: usize) -> Self {
@@ -61,12 +86,16 @@ impl Folder {
     }
 
     /// The name of the image that a file belongs to: its own without prefix, suffix and ending.
-    /// `None` if by its ending it is no image.
+    /// `None` if by its ending it is no image, or the pattern does not fit it.
     #[must_use]
-    pub fn name_of<'a>(&self, file: &'a str) -> Option<&'a str> {
+    pub fn name_of(&self, file: &str) -> Option<String> {
         let stem = segmenter_core::io::image_stem(file)?;
         let stem = stem.strip_prefix(&self.prefix).unwrap_or(stem);
-        Some(stem.strip_suffix(&self.suffix).unwrap_or(stem))
+        let stem = stem.strip_suffix(&self.suffix).unwrap_or(stem);
+        match &self.pattern {
+            Some(pattern) => pattern.find(stem),
+            None => Some(stem.to_owned()),
+        }
     }
 }
 
@@ -107,7 +136,7 @@ pub struct Found {
     pub pairs: Vec<Pair>,
     /// Everything that is wrong.
     pub faults: Vec<Fault>,
-    /// Files and folders beside the images that by their names are no images.
+    /// Files and folders beside the images that by their names are no images, or not the ones meant.
     pub ignored: Vec<PathBuf>,
 }
 

@@ -10,7 +10,7 @@ use super::{Folder, FolderError};
 pub(super) struct Listing {
     /// Name and path of each image, in the order of the paths.
     pub(super) images: Vec<(String, PathBuf)>,
-    /// What by its name is no image.
+    /// What by its name is no image, or not one that is meant.
     pub(super) ignored: Vec<PathBuf>,
 }
 
@@ -23,7 +23,7 @@ impl Listing {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             match folder.name_of(&file) {
                 _ if file.starts_with('.') => {}
-                Some(name) if !path.is_dir() => listing.images.push((name.to_owned(), path)),
+                Some(name) if !path.is_dir() => listing.images.push((name, path)),
                 _ => listing.ignored.push(path),
             }
         }

@@ -58,6 +58,22 @@ fn images_are_paired_by_name_whatever_their_ending_in_natural_order() {
 }
 
 #[test]
+fn raw_images_and_segmentations_may_lie_in_one_folder_apart_by_a_pattern() {
+    let data = Data::new();
+    for name in ["im_1", "im_2"] {
+        data.raw(&format!("raw/{name}_raw.tif"), [4, 5]);
+        data.seg(&format!("raw/{name}_seg_v3.tif"), [4, 5]);
+    }
+    let folder =
+        |pattern: &str| Folder::new(data.path("raw")).with_pattern(pattern.parse().unwrap());
+    let pairing = Pairing::new(folder("{}_raw"), folder("{}_seg_*"));
+    let pairs = pairing.pairs().unwrap().complete().unwrap();
+    assert_eq!(pairs.len(), 2);
+    assert_eq!(pairs[1].name, "im_2");
+    assert_eq!(pairs[1].segmentations, [data.path("raw/im_2_seg_v3.tif").into()]);
+}
+
+#[test]
 fn what_has_no_partner_is_named_in_all_directions() {
     let data = Data::new();
     data.raw("raw/a.tif", [4, 5]);

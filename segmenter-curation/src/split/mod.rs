@@ -4,7 +4,6 @@ mod assign;
 mod fingerprint;
 mod given;
 mod leak;
-mod pattern;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,7 +13,6 @@ pub use self::{
     fingerprint::Fingerprint,
     given::{GivenSplit, GivenSplitFault, GivenSplitFaults},
     leak::{Leak, LeakGuard, LeakReason, Leaks, Seen},
-    pattern::{GroupPattern, InvalidPattern, NoMatch},
 };
 
 /// Which part of the items goes where. The three add up to 1.

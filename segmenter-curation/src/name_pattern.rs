@@ -1,44 +1,45 @@
 //! What names of images have in common.
 
-/// Tells the group of an image by its name: what the name has at the braces of a pattern.
+/// Tells what a name has in common with others: what it has at the braces of a pattern.
 ///
-/// A pattern is text with `*` for anything, also nothing, and `{}` for the part that names the group.
-/// With several `{}`, two images are of one group if they agree in all. Each takes as little of the
-/// name as the rest of the pattern allows.
+/// A pattern is text with `*` for anything, also nothing, and `{}` for the part that is taken. Several
+/// `{}` are joined by spaces. Each takes as little of the name as the rest of the pattern allows.
+///
+/// It finds what belongs to the same image in several folders, with
+/// [`Folder::with_pattern`](crate::Folder::with_pattern), and which images are of the same well,
+/// animal or volume, for a [`split`](crate::split()):
 ///
 /// ```
-/// use segmenter_curation::{GroupPattern, Shares, split};
+/// use segmenter_curation::{NamePattern, Shares, split};
 ///
-/// let well: GroupPattern = "plate{}_{}_s*".parse()?;
-/// assert_eq!(well.group("plate3_B07_s2"), Some("3 B07".to_owned()));
-/// assert_eq!(well.group("control"), None);
+/// let well: NamePattern = "plate{}_{}_s*".parse()?;
+/// assert_eq!(well.find("plate3_B07_s2"), Some("3 B07".to_owned()));
+/// assert_eq!(well.find("control"), None);
 ///
 /// let crops = ["vol_1_crop_1", "vol_1_crop_2", "vol_2_crop_1", "vol_3_crop_1"];
-/// let volume: GroupPattern = "{}_crop_*".parse()?;
+/// let volume: NamePattern = "{}_crop_*".parse()?;
 /// volume.check(crops)?;
-/// let parts = split(crops, &Shares::default(), 7, |name| volume.group(name).unwrap_or_default())?;
+/// let parts = split(crops, &Shares::default(), 7, |name| volume.find(name).unwrap_or_default())?;
 /// assert_eq!(parts.train.len() + parts.validation.len() + parts.test.len(), 4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupPattern {
+pub struct NamePattern {
     parts: Vec<Part>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
-    /// Any text, which names the group or not.
+    /// Any text, which is taken or not.
     Any {
-        named: bool,
+        taken: bool,
     },
 }
 
-/// A pattern that names no group.
+/// A pattern that takes nothing of a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the pattern {pattern:?} has no {{}}, which stands for the part of a name that tells the group"
-)]
+#[error("the pattern {pattern:?} has no {{}}, which stands for the part of a name that is taken")]
 pub struct InvalidPattern {
     /// The pattern.
     pub pattern: String,
@@ -52,17 +53,17 @@ pub struct NoMatch {
     pub names: Vec<String>,
 }
 
-impl std::str::FromStr for GroupPattern {
+impl std::str::FromStr for NamePattern {
     type Err = InvalidPattern;
 
     fn from_str(pattern: &str) -> Result<Self, InvalidPattern> {
         let (mut parts, mut rest) = (Vec::new(), pattern);
         while let Some(first) = rest.chars().next() {
             if let Some(after) = rest.strip_prefix("{}") {
-                parts.push(Part::Any { named: true });
+                parts.push(Part::Any { taken: true });
                 rest = after;
             } else if let Some(after) = rest.strip_prefix('*') {
-                parts.push(Part::Any { named: false });
+                parts.push(Part::Any { taken: false });
                 rest = after;
             } else {
                 let (letter, after) = rest.split_at(first.len_utf8());
@@ -73,22 +74,22 @@ impl std::str::FromStr for GroupPattern {
                 rest = after;
             }
         }
-        if parts.contains(&Part::Any { named: true }) {
+        if parts.contains(&Part::Any { taken: true }) {
             return Ok(Self { parts });
         }
         Err(InvalidPattern { pattern: pattern.to_owned() })
     }
 }
 
-impl GroupPattern {
-    /// The group of an image of this name, or `None` if the pattern does not fit it.
+impl NamePattern {
+    /// What a name has at the braces, or `None` if the pattern does not fit it.
     #[must_use]
-    pub fn group(&self, name: &str) -> Option<String> {
+    pub fn find(&self, name: &str) -> Option<String> {
         let ends = self.ends(name)?;
         let starts = [0].into_iter().chain(ends.iter().copied());
         let texts = starts.zip(&ends).map(|(start, &end)| &name[start..end]);
         let named =
-            self.parts.iter().zip(texts).filter(|(part, _)| **part == Part::Any { named: true });
+            self.parts.iter().zip(texts).filter(|(part, _)| **part == Part::Any { taken: true });
         Some(named.map(|(_, text)| text).collect::<Vec<_>>().join(" "))
     }
 
@@ -97,7 +98,7 @@ impl GroupPattern {
     /// # Errors
     /// With all that it does not fit.
     pub fn check<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), NoMatch> {
-        let alien = names.into_iter().filter(|name| self.group(name).is_none());
+        let alien = names.into_iter().filter(|name| self.find(name).is_none());
         let names: Vec<String> = alien.map(str::to_owned).collect();
         if names.is_empty() { Ok(()) } else { Err(NoMatch { names }) }
     }
@@ -141,11 +142,11 @@ mod tests {
     use super::*;
 
     fn group(pattern: &str, name: &str) -> Option<String> {
-        pattern.parse::<GroupPattern>().unwrap().group(name)
+        pattern.parse::<NamePattern>().unwrap().find(name)
     }
 
     #[test]
-    fn the_group_is_what_stands_at_the_braces() {
+    fn what_stands_at_the_braces_is_taken() {
         for (pattern, name, expected) in [
             ("{}_*", "A1_0", Some("A1")),
             ("{}_*", "A1", None),
@@ -165,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_a_group_is_refused() {
-        assert!("plate_*".parse::<GroupPattern>().is_err());
+    fn a_pattern_without_braces_is_refused() {
+        assert!("plate_*".parse::<NamePattern>().is_err());
     }
 
     #[test]
     fn all_names_that_do_not_fit_are_told() {
-        let pattern: GroupPattern = "{}_crop_*".parse().unwrap();
+        let pattern: NamePattern = "{}_crop_*".parse().unwrap();
         let error = pattern.check(["v_crop_1", "w", "v_crop_2", "x"]).unwrap_err();
         assert_eq!(error.names, ["w", "x"]);
     }
