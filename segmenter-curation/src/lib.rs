@@ -57,6 +57,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod entry;
 mod excluded;
 mod image_path;
 mod load;
@@ -69,6 +70,7 @@ mod path;
 pub mod plugin;
 mod record;
 mod rule;
+pub mod session;
 mod set;
 mod split;
 mod table;
@@ -82,6 +84,7 @@ pub use name_pattern::{InvalidPattern, NamePattern, NoMatch};
 pub use pairing::{Folder, Pair, Pairing};
 pub use record::{Decision, InvalidSegmentation, Merge, Record};
 pub use rule::MergeRule;
+pub use session::Session;
 pub use set::{CurationSet, SetError};
 pub use split::{
     Fingerprint, Fold, GivenSplit, GivenSplitFault, GivenSplitFaults, InvalidShares, Leak,

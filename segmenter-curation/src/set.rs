@@ -7,13 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use segmenter_core::{
-    Region,
-    io::{Existing, SaveError, write_whole},
-};
+use segmenter_core::io::{Existing, SaveError, write_whole};
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, ImagePath, Merge, Record, path};
+use crate::{Decision, Record, entry::Entry, path};
 
 /// The version of the file that this code writes, and the only one that it reads.
 const VERSION: u32 = 2;
@@ -122,17 +119,9 @@ impl CurationSet {
     /// # Errors
     /// If an image is not below the root, or the file can't be written.
     pub fn save(&self, path: impl AsRef<Path>, root: impl AsRef<Path>) -> Result<(), SetError> {
-        let (root, mut outside) = (root.as_ref(), Vec::new());
-        let mut relative = |path: &Path| {
-            path::below(root, path).unwrap_or_else(|| {
-                outside.push(path.to_owned());
-                String::new()
-            })
-        };
-        let records = self.records.iter().map(|record| Entry::new(record, &mut relative)).collect();
-        if !outside.is_empty() {
-            return Err(SetError::OutsideRoot { root: root.to_owned(), files: outside });
-        }
+        let root = root.as_ref();
+        let records = Entry::all(&self.records, root)
+            .map_err(|files| SetError::OutsideRoot { root: root.to_owned(), files })?;
         let document = Document { version: VERSION, records };
         write_whole(path.as_ref(), Existing::Replace, |file| {
             serde_json::to_writer_pretty(&mut *file, &document)?;
@@ -181,7 +170,7 @@ impl Document {
             .records
             .iter()
             .filter(|entry| !entry.is_whole())
-            .map(|entry| entry.name.clone())
+            .map(|entry| entry.name().to_owned())
             .collect();
         if !names.is_empty() {
             return Err(SetError::NoSegmentation { path: path(), names });
@@ -198,87 +187,13 @@ impl Document {
     }
 }
 
-/// A record in the file.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    raw: Image,
-    segmentations: Vec<Image>,
-    #[serde(default)]
-    base: usize,
-    #[serde(default)]
-    merge: Vec<Merge>,
-    #[serde(default)]
-    exclude: Vec<Region>,
-    #[serde(default)]
-    decision: Decision,
-}
-
-/// An image in the file: its path below the root, and the channel that is meant.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Image {
-    file: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    channel: Option<usize>,
-}
-
-impl Image {
-    fn new(image: &ImagePath, relative: &mut impl FnMut(&Path) -> String) -> Self {
-        Self { file: relative(image.path()), channel: image.channel() }
-    }
-
-    fn below(self, root: &Path) -> ImagePath {
-        ImagePath::new(root.join(self.file)).with_channel(self.channel)
-    }
-}
-
-impl Entry {
-    fn new(record: &Record, relative: &mut impl FnMut(&Path) -> String) -> Self {
-        Self {
-            name: record.name.clone(),
-            raw: Image::new(&record.raw, relative),
-            segmentations: record
-                .segmentations
-                .iter()
-                .map(|image| Image::new(image, relative))
-                .collect(),
-            base: record.base,
-            merge: record.merges.clone(),
-            exclude: record.exclude.clone(),
-            decision: record.decision.clone(),
-        }
-    }
-
-    /// Whether the record has the segmentations that it speaks of.
-    fn is_whole(&self) -> bool {
-        let there = |segmentation: usize| segmentation < self.segmentations.len();
-        there(self.base) && self.merge.iter().all(|merge| there(merge.from))
-    }
-
-    fn files(&self) -> impl Iterator<Item = &str> {
-        [&self.raw].into_iter().chain(&self.segmentations).map(|image| image.file.as_str())
-    }
-
-    fn into_record(self, root: &Path) -> Record {
-        Record {
-            name: self.name,
-            raw: self.raw.below(root),
-            segmentations: self.segmentations.into_iter().map(|image| image.below(root)).collect(),
-            base: self.base,
-            merges: self.merge,
-            exclude: self.exclude,
-            decision: self.decision,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use segmenter_core::Region;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::ImagePath;
 
     /// A root with three empty files, and a set of two records over them.
     fn set() -> (TempDir, CurationSet) {

@@ -1,0 +1,55 @@
+//! Only one writer at a time.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{Read, Seek, Write},
+    path::{Path, PathBuf},
+};
+
+use super::SessionError;
+
+/// Held while a log is open for writing. The operating system gives it up when the process ends,
+/// however it ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    /// Closing the file gives up the lock.
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a log for somebody.
+    pub(super) fn take(log: &Path, holder: &str) -> Result<Self, SessionError> {
+        let path = lock_path(log);
+        let io = || SessionError::io(&path);
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io())?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Some systems don't let others read what is locked.
+                let _ = file.read_to_string(&mut holder);
+                return Err(SessionError::Locked { path: log.to_owned(), holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(io()(source)),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{holder}, process {}", std::process::id()))
+            .map_err(io())?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Beside the log, which others may read meanwhile. The file stays: to remove it while somebody else
+/// is about to take it would make two writers.
+fn lock_path(log: &Path) -> PathBuf {
+    let mut name = log.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    log.with_file_name(name)
+}
