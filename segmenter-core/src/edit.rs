@@ -1,8 +1,9 @@
 //! What regions do to grids: exclude, include, merge.
 
-use ndarray::{ArrayView, ArrayViewMut};
-
-use crate::{ExtentMismatch, Labels, Mask, Region, Space, Window};
+use crate::{
+    ExtentMismatch, Labels, Mask, Region, Space, Window,
+    grid::{in_order, in_order_mut},
+};
 
 impl<S: Space> Mask<S> {
     /// The mask of what is in any of these regions.
@@ -11,7 +12,11 @@ impl<S: Space> Mask<S> {
         extent: S::Extent,
         regions: impl IntoIterator<Item = &'a Region>,
     ) -> Self {
-        regions.into_iter().fold(Self::none(extent), |mask, region| mask.including(region))
+        let (mut mask, whole) = (Self::none(extent), Window::<S>::whole(extent));
+        for region in regions {
+            region.paint(&whole, &mut mask, true);
+        }
+        mask
     }
 
     /// This mask without the region.
@@ -42,7 +47,8 @@ impl<S: Space> Mask<S> {
     pub fn merged_with(&self, other: &Self, region: &Region) -> Result<Self, ExtentMismatch> {
         ExtentMismatch::check(other.extent(), self.extent())?;
         let mut merged = self.clone();
-        take::<S, _>(merged.view_mut(), other.view(), region);
+        let whole = Window::<S>::whole(self.extent());
+        take(in_order_mut(merged.view_mut()), in_order(&other.view()), region, &whole);
         Ok(merged)
     }
 
@@ -76,19 +82,15 @@ impl<S: Space> Labels<S> {
     pub fn merged_with(&self, other: &Self, region: &Region) -> Result<Self, ExtentMismatch> {
         ExtentMismatch::check(other.extent(), self.extent())?;
         let mut merged = self.clone();
-        take::<S, _>(merged.view_mut(), other.view(), region);
+        let whole = Window::<S>::whole(self.extent());
+        take(in_order_mut(merged.view_mut()), in_order(&other.view()), region, &whole);
         Ok(merged)
     }
 }
 
 /// Takes the other's voxels inside the region.
-fn take<S: Space, T: Copy>(
-    voxels: ArrayViewMut<'_, T, S::Dim>,
-    other: ArrayView<'_, T, S::Dim>,
-    region: &Region,
-) {
-    let whole = Window::<S>::whole(S::extent_of(&other.raw_dim()));
-    region.visit(&whole, voxels.into_iter().zip(other), |(voxel, &other)| *voxel = other);
+fn take<S: Space, T: Copy>(voxels: &mut [T], other: &[T], region: &Region, whole: &Window<S>) {
+    region.for_each_run(whole, |run| voxels[run.clone()].copy_from_slice(&other[run]));
 }
 
 #[cfg(test)]

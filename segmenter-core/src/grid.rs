@@ -164,3 +164,13 @@ impl<S: Space> Probability<S> {
 pub(crate) fn contiguous<T: Clone, D: Dimension>(array: Array<T, D>) -> Array<T, D> {
     if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() }
 }
+
+/// The voxels of a grid as they lie in memory.
+pub(crate) fn in_order<'a, T, D: Dimension>(grid: &ArrayView<'a, T, D>) -> &'a [T] {
+    grid.to_slice().expect("grids are contiguous")
+}
+
+/// The voxels of a grid as they lie in memory, for writing.
+pub(crate) fn in_order_mut<T, D: Dimension>(grid: ArrayViewMut<'_, T, D>) -> &mut [T] {
+    grid.into_slice().expect("grids are contiguous")
+}

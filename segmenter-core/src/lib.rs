@@ -52,7 +52,7 @@ pub use grid::{
     Labels, Labels2, Labels3, Mask, Mask2, Mask3, Probability, Probability2, Probability3,
 };
 pub use pixel::{Pixel, PixelType};
-pub use region::{InvalidRegion, Region};
+pub use region::{Ellipse, InvalidRegion, Region, RegionFault};
 pub use sample::{Sample, SampleError};
 pub use source::{ReadError, Source};
 pub use space::{Space, Yx, Zyx};

@@ -1,11 +1,11 @@
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, env, fs::File, io::BufRead, path::Path};
 
 use expect_test::{Expect, expect};
 use ndarray::Array2;
 use proptest::prelude::*;
 
-use super::*;
-use crate::{Mask2, Yx, Zyx};
+use super::{ring::VERTEX, *};
+use crate::{Ellipse, Mask2, Mask3, Yx, Zyx};
 
 /// What scikit-image's `polygon2mask` makes of the same points; see `make_fixtures.py` beside it.
 const SCIKIT_IMAGE: &str = include_str!("../../tests/fixtures/regions/polygon2mask.txt");
@@ -48,6 +48,25 @@ fn three_hundred_polygons_are_filled_as_scikit_image_fills_them() {
     assert_eq!(polygons, 300);
 }
 
+/// `POLYGON_MASKS=FILE` compares all polygons of a file that `make_fixtures.py` wrote.
+#[test]
+fn any_number_of_polygons_are_filled_as_scikit_image_fills_them() {
+    let Some(path) = env::var_os("POLYGON_MASKS") else {
+        return println!("skipped: POLYGON_MASKS names no file");
+    };
+    let file = std::io::BufReader::new(File::open(path).unwrap());
+    let (mut polygons, mut voxels, mut different) = (0_usize, 0_usize, 0_usize);
+    for line in file.lines() {
+        let (extent, points, expected) = parse(&line.unwrap());
+        let found = Region::polygon(points).unwrap().rasterise::<Yx>(extent);
+        voxels += expected.view().len();
+        different += found.view().iter().zip(expected.view()).filter(|(a, b)| a != b).count();
+        polygons += 1;
+    }
+    println!("{polygons} polygons: {different} of {voxels} voxels differ");
+    assert!(polygons > 0 && different == 0, "{different}");
+}
+
 /// Seven polygons and masks computed for CytoDL with scikit-image, points as (row, column).
 #[test]
 fn polygons_are_filled_as_cytodl_fills_them() {
@@ -75,6 +94,13 @@ struct Fixtures {
 fn check(points: &[(f64, f64)], expected: &Expect) {
     let region = Region::polygon(points.iter().copied()).unwrap();
     expected.assert_eq(&draw(&region.rasterise([6, 8])));
+}
+
+/// Pixel by pixel: whether the rule of a shape holds.
+fn assert_holds(region: &Region, extent: [usize; 2], holds: impl Fn(f64, f64) -> bool) {
+    let expected = Array2::from_shape_fn(extent, |(y, x)| holds(x as f64, y as f64));
+    let found = region.rasterise::<Yx>(extent);
+    assert_eq!(draw(&found), draw(&Mask2::new(expected)), "{region:?}");
 }
 
 #[test]
@@ -216,6 +242,88 @@ fn coordinate() -> impl Strategy<Value = f64> {
     ]
 }
 
+/// Worked by hand: 4·x² + 9·y² ≤ 36 around (4, 3).
+#[test]
+fn an_ellipse_holds_the_centres_that_its_equation_holds() {
+    let ellipse = Ellipse::new((4.0, 3.0), [3.0, 2.0], 0.0).unwrap();
+    expect![[r#"
+        ........
+        ....#...
+        ..#####.
+        .#######
+        ..#####.
+        ....#...
+    "#]]
+    .assert_eq(&draw(&Region::ellipse(ellipse).rasterise([6, 8])));
+    let corners = ellipse.corners();
+    let again = Ellipse::within([corners[0], corners[1], corners[2]]).unwrap();
+    assert_eq!(again, ellipse);
+}
+
+#[test]
+fn a_brush_paints_round_ends_and_joins() {
+    let path = Region::path([(1.0, 1.0), (5.0, 1.0), (5.0, 4.0)], 2.0).unwrap();
+    expect![[r#"
+        .#####..
+        #######.
+        .######.
+        ....###.
+        ....###.
+        .....#..
+    "#]]
+    .assert_eq(&draw(&path.rasterise([6, 8])));
+}
+
+/// By hand: in each column, the row nearest to the line y = 0.4 + 2.7/7.1·(x - 0.2).
+#[test]
+fn a_path_one_pixel_wide_has_no_gaps() {
+    let path = Region::path([(0.2, 0.4), (7.3, 3.1)], 1.0).unwrap();
+    expect![[r#"
+        #.......
+        .###....
+        ....##..
+        ......##
+        ........
+        ........
+    "#]]
+    .assert_eq(&draw(&path.rasterise([6, 8])));
+}
+
+#[test]
+fn parts_are_added_and_subtracted_in_order_slice_by_slice() {
+    let square = |from: f64, to: f64| Region::rectangle((from, from), (to, to)).unwrap();
+    let region = square(0.0, 3.0)
+        .difference(square(1.0, 2.0).through_z(1..=1))
+        .union(square(2.0, 2.0).through_z(0..=1))
+        .through_z(0..=2);
+    let counts = region.rasterise::<Zyx>([4, 5, 5]);
+    let counts: Vec<usize> =
+        counts.view().outer_iter().map(|z| z.iter().filter(|&&inside| inside).count()).collect();
+    assert_eq!(counts, [16, 16 - 4 + 1, 16, 0]);
+    assert_eq!(region.bounds(&Window::<Zyx>::whole([9, 9, 9])).unwrap().extent, [3, 4, 4]);
+    assert_eq!(region.bounds(&Window::<Zyx>::new([3, 0, 0], [4, 9, 9])), None);
+}
+
+#[test]
+fn a_slice_is_covered_from_edge_to_edge_in_one_run() {
+    let region = Region::whole_slices(1..=2);
+    let mut runs = Vec::new();
+    region.for_each_run(&Window::<Zyx>::whole([5, 3, 4]), |run| runs.push(run));
+    assert_eq!(runs, [12..36]);
+}
+
+#[test]
+fn a_brush_and_an_ellipse_far_away_neither_fail_nor_take_long() {
+    for at in [1e9, 1e20, 1e30] {
+        let around = Region::ellipse(Ellipse::new((0.0, 0.0), [at, at], 0.3).unwrap());
+        assert_eq!(around.rasterise::<Yx>([50, 50]).count(), 2500, "{at:e}");
+        let beside = Region::ellipse(Ellipse::new((at, at), [at / 4.0, 1.0], 0.3).unwrap());
+        assert_eq!(beside.rasterise::<Yx>([50, 50]).count(), 0, "{at:e}");
+        let path = Region::path([(-at, 7.0), (at, 7.0)], 3.0).unwrap();
+        assert_eq!(path.rasterise::<Yx>([50, 50]).count(), 150, "{at:e}");
+    }
+}
+
 proptest! {
     #[test]
     fn rows_decide_as_pixels_do(
@@ -236,6 +344,58 @@ proptest! {
         let found = region.rasterise_window(&window);
         let whole = whole.view();
         prop_assert_eq!(found.view(), window.view(&whole));
+    }
+
+    #[test]
+    fn rows_of_an_ellipse_hold_what_its_pixels_hold(
+        centre in (coordinate(), coordinate()),
+        axes in [(-9.0..9.0, -9.0..9.0), (-9.0..9.0, -9.0..9.0)],
+    ) {
+        let ellipse = Ellipse::from_axes(centre, axes);
+        prop_assume!(ellipse.is_ok());
+        let ellipse = ellipse.unwrap();
+        assert_holds(&Region::ellipse(ellipse), [12, 13], |x, y| ellipse.holds(x, y));
+    }
+
+    #[test]
+    fn rows_of_a_path_hold_what_is_within_reach(
+        points in prop::collection::vec((coordinate(), coordinate()), 1..5),
+        width in prop_oneof![(1_i32..9).prop_map(f64::from), 0.01..9.0],
+    ) {
+        let region = Region::path(points, width).unwrap();
+        let Shape::Path(path) = region.shape() else { panic!("a path") };
+        assert_holds(&region, [12, 13], |x, y| path.strokes().any(|stroke| stroke.holds(x, y)));
+    }
+
+    #[test]
+    fn what_is_painted_is_covered_by_window(
+        pixels in prop::collection::vec(any::<bool>(), 4 * 5 * 6),
+        start in [0_usize..2, 0_usize..3, 0_usize..4],
+        extent in [0_usize..3, 0_usize..3, 0_usize..3],
+    ) {
+        let mask = Mask3::new(ndarray::Array3::from_shape_vec((4, 5, 6), pixels).unwrap());
+        let region = Region::painted(&mask);
+        let window = Window::<Zyx>::new(start, extent);
+        prop_assert_eq!(&region.rasterise::<Zyx>([4, 5, 6]), &mask);
+        let (found, whole) = (region.rasterise_window(&window), mask.view());
+        prop_assert_eq!(found.view(), window.view(&whole));
+        let text = serde_json::to_string(&region).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Region>(&text).unwrap(), region);
+    }
+
+    #[test]
+    fn runs_are_combined_as_their_pixels_are(
+        a in prop::collection::vec(any::<bool>(), 4 * 5),
+        b in prop::collection::vec(any::<bool>(), 4 * 5),
+    ) {
+        let [x, y] = [&a, &b].map(|pixels| Runs::of_pixels(pixels, 5));
+        let both = |rule: fn(bool, bool) -> bool| -> Vec<bool> {
+            a.iter().zip(&b).map(|(&a, &b)| rule(a, b)).collect()
+        };
+        prop_assert_eq!(x.union(&y), Runs::of_pixels(&both(|a, b| a | b), 5));
+        prop_assert_eq!(x.difference(&y), Runs::of_pixels(&both(|a, b| a & !b), 5));
+        let mixed = y.iter().chain(x.iter()).collect();
+        prop_assert_eq!(Runs::unordered(mixed), x.union(&y));
     }
 
     #[test]

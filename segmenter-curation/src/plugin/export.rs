@@ -158,8 +158,10 @@ fn check_segmentations(records: &[&Record]) -> Result<(), ExportError> {
 }
 
 fn check_regions(records: &[&Record]) -> Result<(), ExportError> {
-    let simple =
-        |region: &Region| region.slices().is_none() && region.geometry().interiors().is_empty();
+    let simple = |region: &Region| {
+        let polygon = region.as_polygon();
+        region.slices().is_none() && polygon.is_some_and(|polygon| polygon.interiors().is_empty())
+    };
     let all_simple = |record: &Record| merge_regions(record).chain(&record.exclude).all(simple);
     let names: Vec<String> =
         records.iter().filter(|r| !all_simple(r)).map(|record| record.name.clone()).collect();
@@ -221,9 +223,9 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
 /// The points of regions as (y, x). napari doesn't repeat the first point at the end; geo does.
 fn polygons<'a>(regions: impl IntoIterator<Item = &'a Region>) -> Vec<Vec<[f64; 2]>> {
     let points = |region: &Region| {
-        let ring = &region.geometry().exterior().0;
+        let ring = &region.as_polygon()?.exterior().0;
         let open = ring.len().saturating_sub(1).max(1);
-        ring.iter().take(open).map(|point| [point.y, point.x]).collect()
+        Some(ring.iter().take(open).map(|point| [point.y, point.x]).collect())
     };
-    regions.into_iter().map(points).collect()
+    regions.into_iter().filter_map(points).collect()
 }
