@@ -27,6 +27,7 @@
 //! # Ok::<(), segmenter_core::ExtentMismatch>(())
 //! ```
 
+mod components;
 mod edit;
 mod error;
 mod grid;
@@ -47,6 +48,10 @@ pub mod torch;
 mod voxel;
 mod window;
 
+pub use components::{
+    Component, ComponentPainter, ComponentScan, Components, Connectivity, FoundComponents,
+    TooManyComponents,
+};
 pub use error::{ExtentMismatch, NonFinite};
 pub use grid::{
     Labels, Labels2, Labels3, Mask, Mask2, Mask3, Probability, Probability2, Probability3,
