@@ -35,11 +35,13 @@ pub mod io;
 pub mod metrics;
 #[cfg(test)]
 mod mutations;
+mod new_image;
 pub mod pickle;
 mod pixel;
 mod rasterise;
 mod region;
 mod sample;
+mod sink;
 mod source;
 mod space;
 mod stack;
@@ -56,9 +58,11 @@ pub use error::{ExtentMismatch, NonFinite};
 pub use grid::{
     Labels, Labels2, Labels3, Mask, Mask2, Mask3, Probability, Probability2, Probability3,
 };
+pub use new_image::{ImageKind, NewImage};
 pub use pixel::{Pixel, PixelType};
 pub use region::{Ellipse, InvalidRegion, Region, RegionFault};
 pub use sample::{Sample, SampleError};
+pub use sink::{Sink, WriteError};
 pub use source::{ReadError, Source};
 pub use space::{Space, Yx, Zyx};
 pub use stack::{Stack, Stack2, Stack3};

@@ -47,6 +47,36 @@ impl<S: Space> Window<S> {
         })
     }
 
+    /// The blocks of a grid, one window each, the last axis fastest: cells of a lattice that begins at
+    /// the first voxel, cut off at the ends of the grid.
+    ///
+    /// ```
+    /// use segmenter_core::{Window, Yx};
+    ///
+    /// let blocks: Vec<_> = Window::<Yx>::blocks([3, 5], [2, 4]).collect();
+    /// assert_eq!(blocks[1], Window::new([0, 4], [2, 1]));
+    /// assert_eq!(blocks[2], Window::new([2, 0], [1, 4]));
+    /// assert_eq!(blocks.len(), 4);
+    /// ```
+    ///
+    /// # Panics
+    /// If a block has no voxels.
+    pub fn blocks(grid: S::Extent, block: S::Extent) -> impl Iterator<Item = Self> {
+        let counts = S::extent_from_fn(|axis| grid.as_ref()[axis].div_ceil(block.as_ref()[axis]));
+        let cells = counts.as_ref().iter().product();
+        (0..cells).map(move |cell: usize| {
+            let mut rest = cell;
+            let mut start = S::extent_from_fn(|_| 0);
+            for axis in (0..S::RANK).rev() {
+                start.as_mut()[axis] = rest % counts.as_ref()[axis] * block.as_ref()[axis];
+                rest /= counts.as_ref()[axis];
+            }
+            let left = |axis: usize| grid.as_ref()[axis] - start.as_ref()[axis];
+            let extent = S::extent_from_fn(|axis| block.as_ref()[axis].min(left(axis)));
+            Self { start, extent }
+        })
+    }
+
     /// The voxels covered along one axis.
     #[must_use]
     pub fn range(&self, axis: usize) -> Range<usize> {
