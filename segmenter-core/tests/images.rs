@@ -403,8 +403,8 @@ fn what_does_not_go_into_a_file_is_refused_and_nothing_is_left() {
             floats.save(path("b.png")),
             "a PNG file holds u8 or u16 pixels of 1, 3 or 4 channels, not f32",
         ),
-        (volume.save(path("c.jpg")), "the name must end in .ome.tiff, .tiff, .tif or .png"),
-        (volume.save(path("d")), "the name must end in .ome.tiff, .tiff, .tif or .png"),
+        (volume.save(path("c.jpg")), "JPEG changes pixel values"),
+        (volume.save(path("d")), "the name must end in .ome.tiff, .tiff, .tif, .png or .npy"),
         (empty.save(path("e.tif")), "an image without pixels can't be saved"),
         (named.save(path("f.tif")), r#"the channel name "a\0b" has a character"#),
     ];

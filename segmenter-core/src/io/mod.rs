@@ -11,6 +11,7 @@
 mod any;
 mod error;
 mod fault;
+mod halve;
 mod info;
 mod layout;
 mod name;
@@ -29,6 +30,7 @@ pub use error::OpenError;
 pub use info::{Axes, ImageInfo, probe};
 pub use name::image_stem;
 pub use options::OpenOptions;
-pub use picture::Compression;
+pub use picture::{Blocks, Compression};
 pub use save::SaveOptions;
+pub use tiff::TiffWriter;
 pub use whole::{Existing, SaveError, write_whole};

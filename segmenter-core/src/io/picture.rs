@@ -1,82 +1,52 @@
-//! An image on its way into a file, whatever the format.
+//! What goes into a file, and how it is divided and packed there.
 
-use ndarray::{ArrayView, Dimension};
+use ndarray::ArrayView;
 
-use crate::{Pixel, PixelType, Space, VoxelSize};
+use crate::{NewImage, Pixel, PixelType, Space};
 
 /// How pixels are packed in a TIFF file. A PNG file is always packed with deflate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
     None,
-    /// Deflate, also called zlib: every reader opens it.
-    #[default]
+    /// Deflate, also called zlib, at level 6: every reader opens it.
     Deflate,
-    /// Zstandard: several times faster, but ImageJ without Bio-Formats does not open it.
+    /// Zstandard at level 3: several times faster and as small, but ImageJ without Bio-Formats does not open it.
+    #[default]
     Zstd,
 }
 
-/// An image as it goes into a file.
-pub(super) struct Picture<'a> {
+/// How the planes of a TIFF file are divided into the blocks that are read and written as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blocks {
+    /// Tiles of 256 x 256 pixels; planes below that have a tile that is as small, to the next multiple
+    /// of 16. A small part of a plane is read without the rest.
+    #[default]
+    Tiles,
+    /// Strips of whole rows, 256 KiB each: ImageJ opens no others without Bio-Formats.
+    Strips,
+}
+
+/// An image of which all pixels are at hand, for formats that take nothing less.
+pub(super) struct Picture {
     pub(super) channels: usize,
     /// `[z, y, x]`, where a plane has one slice.
     pub(super) extent: [usize; 3],
     pub(super) pixel: PixelType,
-    /// The distance from voxel to voxel in µm, `[z, y, x]`.
-    pub(super) spacing: [Option<f64>; 3],
-    pub(super) channel_names: &'a [Option<String>],
-    /// Whether neighbours are alike but not the same, so that differences pack better.
-    pub(super) smooth: bool,
-    /// Little-endian pixels of each plane, the slices of the first channel first.
-    pub(super) planes: Box<dyn Iterator<Item = Vec<u8>> + 'a>,
+    /// Little-endian pixels, `[c, z, y, x]`.
+    pub(super) pixels: Vec<u8>,
 }
 
-impl<'a> Picture<'a> {
-    /// An image of one channel, each value of which is stored through `convert`.
-    pub(super) fn new<S: Space, D: Dimension, V: Copy, T: Pixel>(
-        values: &'a ArrayView<'_, V, D>,
-        extent: S::Extent,
-        voxel_size: Option<VoxelSize<S>>,
-        convert: impl Fn(V) -> T + 'a,
+impl Picture {
+    /// An image, each value of which is stored through `convert`.
+    pub(super) fn new<S: Space, V: Copy, T: Pixel>(
+        image: &NewImage<S, T>,
+        values: &ArrayView<'_, V, S::ChannelDim>,
+        convert: impl Fn(V) -> T,
     ) -> Self {
-        let mut spacing = [None; 3];
-        if let Some(size) = voxel_size {
-            let known = spacing[3 - S::RANK..].iter_mut();
-            known.zip(size.micrometres().as_ref()).for_each(|(to, &from)| *to = Some(from));
-        }
-        let extent = S::to_zyx(extent);
-        Self {
-            channels: 1,
-            extent,
-            pixel: T::TYPE,
-            spacing,
-            channel_names: &[None],
-            smooth: true,
-            planes: Box::new(planes(values, extent[1] * extent[2], convert)),
-        }
+        let mut pixels = Vec::with_capacity(values.len() * T::TYPE.bytes());
+        values.iter().for_each(|&value| convert(value).extend_le_bytes(&mut pixels));
+        let extent = S::to_zyx(image.extent());
+        Self { channels: image.channels(), extent, pixel: T::TYPE, pixels }
     }
-
-    /// The same picture, whose neighbours are mostly equal.
-    pub(super) fn rough(mut self) -> Self {
-        self.smooth = false;
-        self
-    }
-
-    /// Number of pixels in one plane.
-    pub(super) fn plane(&self) -> usize {
-        self.extent[1] * self.extent[2]
-    }
-}
-
-fn planes<'a, D: Dimension, V: Copy, T: Pixel>(
-    values: &'a ArrayView<'_, V, D>,
-    plane: usize,
-    convert: impl Fn(V) -> T + 'a,
-) -> impl Iterator<Item = Vec<u8>> + 'a {
-    let mut values = values.iter();
-    std::iter::from_fn(move || {
-        let mut bytes = Vec::with_capacity(plane * T::TYPE.bytes());
-        values.by_ref().take(plane).for_each(|&value| convert(value).extend_le_bytes(&mut bytes));
-        (!bytes.is_empty()).then_some(bytes)
-    })
 }

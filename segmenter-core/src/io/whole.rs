@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter},
     path::{Path, PathBuf},
 };
 
@@ -47,7 +47,7 @@ pub enum SaveError {
 }
 
 impl SaveError {
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |source| Self::Io { path: path.to_owned(), source }
     }
 }
@@ -79,19 +79,51 @@ pub fn write_whole(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), SaveError> {
     let fail = |source| SaveError::io(path)(source);
-    refuse_existing(path, existing)?;
-    let folder = match path.parent() {
+    let mut whole = Whole::create(path, existing)?;
+    write(&mut whole.writer).map_err(fail)?;
+    whole.finish()
+}
+
+/// A file on its way: under a temporary name until it is complete, and removed if it is dropped
+/// before.
+#[derive(Debug)]
+pub(super) struct Whole {
+    path: PathBuf,
+    existing: Existing,
+    temporary: NamedTempFile,
+    pub(super) writer: BufWriter<File>,
+}
+
+impl Whole {
+    pub(super) fn create(path: &Path, existing: Existing) -> Result<Self, SaveError> {
+        let fail = |source| SaveError::io(path)(source);
+        refuse_existing(path, existing)?;
+        let folder = folder(path);
+        fs::create_dir_all(folder).map_err(fail)?;
+        let temporary = NamedTempFile::new_in(folder).map_err(fail)?;
+        let writer = BufWriter::new(temporary.reopen().map_err(fail)?);
+        Ok(Self { path: path.to_owned(), existing, temporary, writer })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its name once it is on disk.
+    pub(super) fn finish(self) -> Result<(), SaveError> {
+        let fail = |source| SaveError::io(&self.path)(source);
+        let file = self.writer.into_inner().map_err(|error| fail(error.into_error()))?;
+        share(&file).and_then(|()| file.sync_all()).map_err(fail)?;
+        rename(self.temporary, &self.path, self.existing)?;
+        sync_folder(folder(&self.path)).map_err(fail)
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
-    fs::create_dir_all(folder).map_err(fail)?;
-    let temporary = NamedTempFile::new_in(folder).map_err(fail)?;
-    let mut writer = BufWriter::new(temporary.reopen().map_err(fail)?);
-    write(&mut writer).and_then(|()| writer.flush()).map_err(fail)?;
-    let file = writer.into_inner().map_err(|error| fail(error.into_error()))?;
-    share(&file).and_then(|()| file.sync_all()).map_err(fail)?;
-    rename(temporary, path, existing)?;
-    sync_folder(folder).map_err(fail)
+    }
 }
 
 fn refuse_existing(path: &Path, existing: Existing) -> Result<(), SaveError> {
@@ -140,6 +172,8 @@ fn sync_folder(_folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]

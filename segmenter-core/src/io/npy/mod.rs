@@ -24,4 +24,5 @@ mod write;
 pub use array::{read_array_f32, read_npz_f32};
 pub use error::NpyError;
 pub use polygons::read_polygons;
+pub(super) use write::grid_header;
 pub use write::write_polygons;

@@ -1,8 +1,14 @@
 //! Polygons to a file that NumPy and the plugin read.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
-use crate::io::{Existing, SaveError, write_whole};
+use crate::{
+    Space,
+    io::{Existing, SaveError, write_whole},
+};
 
 /// Writes polygons, each a list of points `[y, x]` in pixels, byte for byte as the plugin does with
 /// NumPy 1: `np.save(path, np.asarray(polygons, dtype=object))`. NumPy 2 reads the same.
@@ -27,6 +33,17 @@ pub fn write_polygons(
     write_whole(path, existing, |file| file.write_all(&bytes))
 }
 
+/// The header of an array `[c, z, y, x]` of numbers in C order, without the first axis where there is one
+/// channel.
+pub(in super::super) fn grid_header<S: Space>(
+    channels: usize,
+    extent: S::Extent,
+    descr: &str,
+) -> io::Result<Vec<u8>> {
+    let shape = [&[channels][..usize::from(channels > 1)], extent.as_ref()].concat();
+    header(descr, &shape).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
 fn is_polygon(points: &[[f64; 2]]) -> bool {
     !points.is_empty() && points.as_flattened().iter().all(|number| number.is_finite())
 }
@@ -34,7 +51,7 @@ fn is_polygon(points: &[[f64; 2]]) -> bool {
 /// `None` if a number does not fit the format.
 fn encode(polygons: &[Vec<[f64; 2]>]) -> Option<Vec<u8>> {
     let shape = shape(polygons);
-    let mut pickler = Pickler { bytes: header(&shape)?, memo: 0 };
+    let mut pickler = Pickler { bytes: header("|O", &shape)?, memo: 0 };
     pickler.array(polygons, &shape)?;
     Some(pickler.bytes)
 }
@@ -51,12 +68,12 @@ fn shape(polygons: &[Vec<[f64; 2]>]) -> Vec<usize> {
 
 /// The header of version 1, padded as NumPy pads it: room for a first axis of 21 digits, and then
 /// to a multiple of 64 bytes.
-fn header(shape: &[usize]) -> Option<Vec<u8>> {
+fn header(descr: &str, shape: &[usize]) -> Option<Vec<u8>> {
     let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
     let room = 21_usize.saturating_sub(sizes[0].len());
     let sizes = if let [one] = &sizes[..] { format!("{one},") } else { sizes.join(", ") };
     let mut text =
-        format!("{{'descr': '|O', 'fortran_order': False, 'shape': ({sizes}), }}{:room$}", "");
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}{:room$}", "");
     let padding = 64 - (10 + text.len() + 1) % 64;
     text.extend(std::iter::repeat_n(' ', padding));
     text.push('\n');

@@ -8,7 +8,7 @@ mod planes;
 mod series;
 mod shaped;
 mod units;
-pub(super) mod write;
+mod write;
 
 use std::{
     collections::HashSet,
@@ -23,6 +23,7 @@ use tiff::{
     tags::{ByteOrder, Tag, ValueBuffer},
 };
 
+pub use self::write::TiffWriter;
 use self::{
     page::{Page, Tags},
     series::{PageAxis, Series},
