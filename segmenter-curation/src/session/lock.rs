@@ -2,8 +2,10 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::{Read, Seek, Write},
+    io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use super::SessionError;
@@ -28,15 +30,11 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(io())?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Some systems don't let others read what is locked.
-                let _ = file.read_to_string(&mut holder);
-                return Err(SessionError::Locked { path: log.to_owned(), holder });
-            }
-            Err(TryLockError::Error(source)) => return Err(io()(source)),
+        if !try_lock(&file).map_err(io())? {
+            let mut holder = String::new();
+            // Some systems don't let others read what is locked.
+            let _ = file.read_to_string(&mut holder);
+            return Err(SessionError::Locked { path: log.to_owned(), holder });
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
@@ -44,6 +42,22 @@ impl Lock {
             .map_err(io())?;
         Ok(Self { _file: file })
     }
+}
+
+/// Whether the lock was free.
+///
+/// A process that is just being started holds copies of the open files of whoever starts it, for a
+/// few milliseconds: a lock that was given up meanwhile seems to be held.
+fn try_lock(file: &File) -> io::Result<bool> {
+    for patience in [0, 5, 20, 75] {
+        thread::sleep(Duration::from_millis(patience));
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Beside the log, which others may read meanwhile. The file stays: to remove it while somebody else
