@@ -69,8 +69,9 @@ impl Histogram {
         if low == high {
             return Ok(Self { bins: vec![(low, 1.0)], round: exact });
         }
-        if T::TYPE == PixelType::F32 {
-            return Ok(Self { bins: binned(values, low, high), round: single });
+        if T::TYPE.is_float() {
+            let round = if T::TYPE == PixelType::F64 { exact } else { single };
+            return Ok(Self { bins: binned(values, low, high), round });
         }
         Ok(Self { bins: counted(values, low, high), round: exact })
     }

@@ -221,17 +221,13 @@ fn labels_and_masks_of_several_channels_need_a_choice() {
 #[test]
 fn what_is_not_read_is_refused_by_name_and_reason() {
     let rows = [
-        ("f64.tif", "the pixels are f64; convert them to u8, i8, u16, i16, u32 or f32"),
-        ("i32.tif", "the pixels are i32; convert them to u8, i8, u16, i16, u32 or f32"),
-        ("bool.tif", "the pixels are bits (bool); convert"),
-        ("jpeg.tif", "the compression is JPEG; save it uncompressed"),
         ("pages_differ.tif", "page 1 has pixels 4 x 5 of 1 x u8, the first one 4 x 4 of 1 x u8"),
         ("circle.tif", "the list of pages runs in a circle"),
         ("shaped_unknown.tif", "which of the axes of sizes [2, 3] are time, channels or slices"),
         ("ome_elsewhere.ome.tif", "needs \"second_channel.ome.tif\""),
         ("palette.png", "the pixels are indices into a palette"),
         ("absent.tif", "can't be read"),
-        (".", "can't be read"),
+        (".", "is a folder"),
     ];
     for (name, reason) in rows {
         let path = fixture(name);
@@ -246,10 +242,9 @@ fn what_is_not_read_is_refused_by_name_and_reason() {
 #[test]
 fn files_that_are_no_images_are_told_by_their_first_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let rows: [(&str, &[u8], &str); 4] = [
+    let rows: [(&str, &[u8], &str); 3] = [
         ("empty.tif", b"", "is empty"),
         ("page.tif", b"<html></html>", "is of an unknown format"),
-        ("photo.png", b"\xFF\xD8\xFF\xE0\0\x10JFIF", "is a JPEG image"),
         ("short.tif", b"II", "is of an unknown format"),
     ];
     for (name, bytes, reason) in rows {

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::{Axes, OpenError, OpenOptions, reader::same};
-use crate::{Pixel, PixelType, Space, Stack, VoxelSize, Yx, Zyx};
+use half::f16;
+
+use super::{Axes, Dataset, OpenError, OpenOptions, options::stack};
+use crate::{Pixel, PixelType, Space, Stack, VoxelSize, Window, Yx, Zyx};
 
 /// An image of any axes and any pixels.
 ///
@@ -31,6 +33,8 @@ pub enum AnyStack {
 /// An image of known axes and any pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnyPixels<S: Space> {
+    /// Yes or no.
+    Bool(Stack<S, bool>),
     /// Unsigned, 8 bits.
     U8(Stack<S, u8>),
     /// Signed, 8 bits.
@@ -41,20 +45,36 @@ pub enum AnyPixels<S: Space> {
     I16(Stack<S, i16>),
     /// Unsigned, 32 bits.
     U32(Stack<S, u32>),
+    /// Signed, 32 bits.
+    I32(Stack<S, i32>),
+    /// Unsigned, 64 bits.
+    U64(Stack<S, u64>),
+    /// Signed, 64 bits.
+    I64(Stack<S, i64>),
+    /// Floating point, 16 bits.
+    F16(Stack<S, f16>),
     /// Floating point, 32 bits.
     F32(Stack<S, f32>),
+    /// Floating point, 64 bits.
+    F64(Stack<S, f64>),
 }
 
 /// Does the same for each pixel type.
 macro_rules! each {
     ($any:expr, $stack:ident => $what:expr) => {
         match $any {
+            AnyPixels::Bool($stack) => $what,
             AnyPixels::U8($stack) => $what,
             AnyPixels::I8($stack) => $what,
             AnyPixels::U16($stack) => $what,
             AnyPixels::I16($stack) => $what,
             AnyPixels::U32($stack) => $what,
+            AnyPixels::I32($stack) => $what,
+            AnyPixels::U64($stack) => $what,
+            AnyPixels::I64($stack) => $what,
+            AnyPixels::F16($stack) => $what,
             AnyPixels::F32($stack) => $what,
+            AnyPixels::F64($stack) => $what,
         }
     };
 }
@@ -88,12 +108,18 @@ impl<S: Space> AnyPixels<S> {
     #[must_use]
     pub fn pixel_type(&self) -> PixelType {
         match self {
+            Self::Bool(_) => PixelType::Bool,
             Self::U8(_) => PixelType::U8,
             Self::I8(_) => PixelType::I8,
             Self::U16(_) => PixelType::U16,
             Self::I16(_) => PixelType::I16,
             Self::U32(_) => PixelType::U32,
+            Self::I32(_) => PixelType::I32,
+            Self::U64(_) => PixelType::U64,
+            Self::I64(_) => PixelType::I64,
+            Self::F16(_) => PixelType::F16,
             Self::F32(_) => PixelType::F32,
+            Self::F64(_) => PixelType::F64,
         }
     }
 
@@ -116,15 +142,21 @@ impl<S: Space> AnyPixels<S> {
         each!(self, stack => stack.to_f32())
     }
 
-    fn open(options: &OpenOptions, path: &Path) -> Result<Self, OpenError> {
-        let reader = options.reader(path)?;
-        Ok(match reader.layout().pixel {
-            PixelType::U8 => Self::U8(options.stack(reader, same::<u8>)?),
-            PixelType::I8 => Self::I8(options.stack(reader, same::<i8>)?),
-            PixelType::U16 => Self::U16(options.stack(reader, same::<u16>)?),
-            PixelType::I16 => Self::I16(options.stack(reader, same::<i16>)?),
-            PixelType::U32 => Self::U32(options.stack(reader, same::<u32>)?),
-            PixelType::F32 => Self::F32(options.stack(reader, same::<f32>)?),
+    fn read(dataset: &Dataset) -> Result<Self, OpenError> {
+        let whole = Window::<S>::whole(dataset.image::<S>()?.extent());
+        Ok(match dataset.layout().pixel {
+            PixelType::Bool => Self::Bool(stack(dataset, dataset.read::<S, bool>(&whole)?)?),
+            PixelType::U8 => Self::U8(stack(dataset, dataset.read::<S, u8>(&whole)?)?),
+            PixelType::I8 => Self::I8(stack(dataset, dataset.read::<S, i8>(&whole)?)?),
+            PixelType::U16 => Self::U16(stack(dataset, dataset.read::<S, u16>(&whole)?)?),
+            PixelType::I16 => Self::I16(stack(dataset, dataset.read::<S, i16>(&whole)?)?),
+            PixelType::U32 => Self::U32(stack(dataset, dataset.read::<S, u32>(&whole)?)?),
+            PixelType::I32 => Self::I32(stack(dataset, dataset.read::<S, i32>(&whole)?)?),
+            PixelType::U64 => Self::U64(stack(dataset, dataset.read::<S, u64>(&whole)?)?),
+            PixelType::I64 => Self::I64(stack(dataset, dataset.read::<S, i64>(&whole)?)?),
+            PixelType::F16 => Self::F16(stack(dataset, dataset.read::<S, f16>(&whole)?)?),
+            PixelType::F32 => Self::F32(stack(dataset, dataset.read::<S, f32>(&whole)?)?),
+            PixelType::F64 => Self::F64(stack(dataset, dataset.read::<S, f64>(&whole)?)?),
         })
     }
 }
@@ -206,10 +238,10 @@ impl OpenOptions {
     /// # Errors
     /// As [`open`](Self::open), but for axes and pixel type.
     pub fn open_any(&self, path: impl AsRef<Path>) -> Result<AnyStack, OpenError> {
-        let path = path.as_ref();
-        match self.reader(path)?.layout().axes() {
-            Axes::Yx => AnyPixels::open(self, path).map(AnyStack::Yx),
-            Axes::Zyx => AnyPixels::open(self, path).map(AnyStack::Zyx),
+        let dataset = self.open_dataset(path)?;
+        match dataset.layout().axes() {
+            Axes::Yx => AnyPixels::read(&dataset).map(AnyStack::Yx),
+            Axes::Zyx => AnyPixels::read(&dataset).map(AnyStack::Zyx),
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The first bytes are those of no format that is read here.
-    #[error("{path}: {found}; only TIFF and PNG images are read")]
+    #[error("{path}: {found}; only TIFF, PNG, JPEG and .npy images are read")]
     NotAnImage {
         /// The file.
         path: PathBuf,
@@ -79,13 +79,33 @@ pub enum OpenError {
         /// Number of channels in the file.
         channels: usize,
     },
-    /// The file is a time series.
-    #[error("{path}: has {time_points} time points; save the one that is needed as its own file")]
+    /// The file is a time series, and no time point was chosen.
+    #[error("{path}: has {time_points} time points; choose one with `OpenOptions::with_time`")]
     TimeSeries {
         /// The file.
         path: PathBuf,
         /// Number of time points.
         time_points: usize,
+    },
+    /// There is no such time point.
+    #[error("{path}: there is no time point {asked}: the file has {time_points}, counted from 0")]
+    Time {
+        /// The file.
+        path: PathBuf,
+        /// The time point asked for, from 0.
+        asked: usize,
+        /// Number of time points.
+        time_points: usize,
+    },
+    /// There is no such level of resolution.
+    #[error("{path}: there is no level {asked}: the image has {levels}, counted from 0")]
+    Level {
+        /// The file.
+        path: PathBuf,
+        /// The level asked for, from 0, which is full resolution.
+        asked: usize,
+        /// Number of levels.
+        levels: usize,
     },
     /// The file holds several images, and none was chosen.
     #[error("{path}: holds {scenes} scenes; choose one with `OpenOptions::with_scene`")]
@@ -127,6 +147,18 @@ pub enum OpenError {
         index: Vec<usize>,
         /// The value there.
         value: f64,
+    },
+    /// A box is not wholly inside of the image.
+    #[error("{path}: a window from {start:?} of extent {window:?} leaves the image, {grid:?}")]
+    Outside {
+        /// The file.
+        path: PathBuf,
+        /// First voxel asked for.
+        start: Vec<usize>,
+        /// Extent asked for.
+        window: Vec<usize>,
+        /// Extent of the image.
+        grid: Vec<usize>,
     },
     /// The decoded pixels would take more memory than allowed.
     #[error(

@@ -18,8 +18,11 @@ pub(super) enum Fault {
     Unsupported(String),
     ManyScenes(usize),
     Scene { asked: usize, scenes: usize },
+    Time { asked: usize, time_points: usize },
+    Level { asked: usize, levels: usize },
     OtherFile(String),
     Limit { needed: u64, limit: u64 },
+    Outside { start: Vec<usize>, window: Vec<usize>, grid: Vec<usize> },
 }
 
 impl Fault {
@@ -40,7 +43,12 @@ impl Fault {
             Self::Unsupported(reason) => OpenError::Unsupported { path, reason },
             Self::ManyScenes(scenes) => OpenError::ManyScenes { path, scenes },
             Self::Scene { asked, scenes } => OpenError::Scene { path, asked, scenes },
+            Self::Time { asked, time_points } => OpenError::Time { path, asked, time_points },
+            Self::Level { asked, levels } => OpenError::Level { path, asked, levels },
             Self::OtherFile(other) => OpenError::OtherFile { path, other },
+            Self::Outside { start, window, grid } => {
+                OpenError::Outside { path, start, window, grid }
+            }
             Self::Limit { needed, limit } => OpenError::Limit { path, needed, limit },
         }
     }

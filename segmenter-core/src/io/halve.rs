@@ -1,6 +1,8 @@
 //! The next smaller level of a pyramid.
 
-use crate::{ImageKind, PixelType};
+use half::f16;
+
+use crate::{ImageKind, Pixel, PixelType};
 
 /// A plane of little-endian pixels with half the rows and columns, rounded up.
 ///
@@ -17,10 +19,16 @@ pub(super) fn halve(pixels: &[u8], columns: usize, pixel: PixelType, kind: Image
         return firsts.collect();
     }
     match pixel {
-        PixelType::U8 => means(&rows, |[byte]| byte.into(), |mean| [whole::<u8>(mean)]),
+        // Half of four or more is inside.
+        PixelType::Bool => means(&rows, |[byte]| byte.into(), |mean| [whole::<u8>(mean)]),
+        PixelType::U8 => means(
+            &rows,
+            |bytes| u8::from_le_bytes(bytes).into(),
+            |mean| whole::<u8>(mean).to_le_bytes(),
+        ),
         PixelType::I8 => means(
             &rows,
-            |byte| i8::from_le_bytes(byte).into(),
+            |bytes| i8::from_le_bytes(bytes).into(),
             |mean| whole::<i8>(mean).to_le_bytes(),
         ),
         PixelType::U16 => means(
@@ -38,11 +46,32 @@ pub(super) fn halve(pixels: &[u8], columns: usize, pixel: PixelType, kind: Image
             |bytes| u32::from_le_bytes(bytes).into(),
             |mean| whole::<u32>(mean).to_le_bytes(),
         ),
+        PixelType::I32 => means(
+            &rows,
+            |bytes| i32::from_le_bytes(bytes).into(),
+            |mean| whole::<i32>(mean).to_le_bytes(),
+        ),
+        PixelType::U64 => means(
+            &rows,
+            |bytes| u64::from_le_bytes(bytes).to_f64(),
+            |mean| whole::<u64>(mean).to_le_bytes(),
+        ),
+        PixelType::I64 => means(
+            &rows,
+            |bytes| i64::from_le_bytes(bytes).to_f64(),
+            |mean| whole::<i64>(mean).to_le_bytes(),
+        ),
+        PixelType::F16 => means(
+            &rows,
+            |bytes| f64::from(f16::from_le_bytes(bytes)),
+            |mean| f16::from_f64(mean).to_le_bytes(),
+        ),
         PixelType::F32 => means(
             &rows,
             |bytes| f32::from_le_bytes(bytes).into(),
             |mean| single(mean).to_le_bytes(),
         ),
+        PixelType::F64 => means(&rows, f64::from_le_bytes, f64::to_le_bytes),
     }
 }
 
@@ -64,8 +93,8 @@ fn means<const N: usize>(
     halved
 }
 
-/// The sum of four numbers of 32 bits and its quarter are exact in `f64`, so this rounds once. The result lies between
-/// numbers of the type.
+/// The sum of four numbers of up to 32 bits and its quarter are exact in `f64`, so this rounds once;
+/// numbers of 64 bits are rounded to `f64` before. The result lies between numbers of the type.
 trait Whole {
     fn from_f64(value: f64) -> Self;
 }
@@ -85,7 +114,7 @@ macro_rules! whole {
     )*};
 }
 
-whole!(u8, i8, u16, i16, u32);
+whole!(u8, i8, u16, i16, u32, i32, u64, i64);
 
 fn whole<T: Whole>(mean: f64) -> T {
     T::from_f64((mean + 0.5).floor())

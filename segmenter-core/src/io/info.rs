@@ -43,8 +43,12 @@ pub struct ImageInfo {
     pub extent: Vec<usize>,
     /// Number of channels.
     pub channels: usize,
-    /// Number of time points. Only files with one are [opened](crate::Stack::open).
+    /// Number of time points. Of several, [one is chosen](OpenOptions::with_time).
     pub time_points: usize,
+    /// Number of images in the file. Of several, [one is chosen](OpenOptions::with_scene).
+    pub scenes: usize,
+    /// The levels of resolution, the finest first: there is always one.
+    pub levels: Vec<LevelInfo>,
     /// The type of a pixel as stored.
     pub pixel: PixelType,
     /// The size of a voxel in micrometres, in the order of `extent`, or `None` unless the file tells
@@ -52,6 +56,15 @@ pub struct ImageInfo {
     pub voxel_size: Option<Vec<f64>>,
     /// The channels' names, in order, where they have one.
     pub channel_names: Vec<Option<String>>,
+}
+
+/// A level of resolution of an image.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LevelInfo {
+    /// Number of voxels along each spatial axis, slowest first.
+    pub extent: Vec<usize>,
+    /// The size of a voxel in micrometres, in the order of `extent`, if it is known.
+    pub voxel_size: Option<Vec<f64>>,
 }
 
 impl ImageInfo {
@@ -63,6 +76,8 @@ impl ImageInfo {
             extent: layout.extent[first..].to_vec(),
             channels: layout.channels,
             time_points: layout.time_points,
+            scenes: layout.scenes,
+            levels: (0..layout.levels.len()).map(|level| layout.level(level, first)).collect(),
             pixel: layout.pixel,
             voxel_size: layout.spacing[first..].iter().copied().collect(),
             channel_names: layout.channel_names.clone(),
@@ -71,6 +86,16 @@ impl ImageInfo {
 }
 
 impl Layout {
+    /// A level of resolution, without the first axis for a plane.
+    fn level(&self, level: usize, first: usize) -> LevelInfo {
+        let mut layout = self.clone();
+        layout.shrink_to(level);
+        LevelInfo {
+            extent: layout.extent[first..].to_vec(),
+            voxel_size: layout.spacing[first..].iter().copied().collect(),
+        }
+    }
+
     /// A single slice is a plane.
     pub(super) fn axes(&self) -> Axes {
         if self.extent[0] == 1 { Axes::Yx } else { Axes::Zyx }

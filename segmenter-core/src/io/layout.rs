@@ -6,6 +6,8 @@ use crate::{PixelType, Space, VoxelSize};
 /// The sizes, the pixel type and the metadata of an image.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
+    /// Number of images in the file.
+    pub(super) scenes: usize,
     pub(super) time_points: usize,
     pub(super) channels: usize,
     /// `[z, y, x]`, where a plane has one slice.
@@ -14,9 +16,35 @@ pub(super) struct Layout {
     /// The distance from voxel to voxel in µm, `[z, y, x]`, where it is known.
     pub(super) spacing: [Option<f64>; 3],
     pub(super) channel_names: Vec<Option<String>>,
+    /// The extents of all levels of resolution, `[z, y, x]`; the first is that of the image.
+    pub(super) levels: Vec<[usize; 3]>,
 }
 
 impl Layout {
+    /// A plane or volume of which nothing but its size is known.
+    pub(super) fn plain(channels: usize, extent: [usize; 3], pixel: PixelType) -> Self {
+        Self {
+            scenes: 1,
+            time_points: 1,
+            channels,
+            extent,
+            pixel,
+            spacing: [None; 3],
+            channel_names: vec![None; channels],
+            levels: vec![extent],
+        }
+    }
+
+    /// The layout of the same image at a level of resolution: voxels are larger as there are fewer.
+    pub(super) fn shrink_to(&mut self, level: usize) {
+        let (full, extent) = (self.extent, self.levels[level]);
+        for axis in 0..3 {
+            let factor = full[axis] as f64 / extent[axis] as f64;
+            self.spacing[axis] = self.spacing[axis].map(|spacing| spacing * factor);
+        }
+        self.extent = extent;
+    }
+
     /// Number of pixels in one plane.
     pub(super) fn plane(&self) -> Result<usize, Fault> {
         let [_, rows, columns] = self.extent;
@@ -30,22 +58,6 @@ impl Layout {
             return None;
         }
         VoxelSize::new(S::reals_from_fn(|axis| spacing[axis].unwrap_or_default())).ok()
-    }
-
-    /// Number of pixels in so many channels, if they fit the limit at so many bytes each.
-    pub(super) fn pixels_within(
-        &self,
-        channels: usize,
-        bytes: usize,
-        limit: u64,
-    ) -> Result<usize, Fault> {
-        let sizes = self.extent.into_iter().chain([channels]);
-        let pixels = sizes.into_iter().try_fold(1_usize, usize::checked_mul);
-        let needed = pixels.and_then(|pixels| u64::try_from(pixels.checked_mul(bytes)?).ok());
-        match (pixels, needed) {
-            (Some(pixels), Some(needed)) if needed <= limit => Ok(pixels),
-            _ => Err(Fault::Limit { needed: needed.unwrap_or(u64::MAX), limit }),
-        }
     }
 }
 

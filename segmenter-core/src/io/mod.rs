@@ -9,8 +9,11 @@
 //! in another file, or is a time series, is an [`OpenError`] that names the file and the way out.
 
 mod any;
+mod dataset;
 mod error;
 mod fault;
+mod file_at;
+mod format;
 mod halve;
 mod info;
 mod layout;
@@ -19,15 +22,16 @@ pub mod npy;
 mod options;
 mod picture;
 mod png;
-mod reader;
+mod raster;
 mod save;
 mod tiff;
 mod whole;
 pub mod zip;
 
 pub use any::{AnyPixels, AnyStack};
+pub use dataset::{Dataset, ImageFile};
 pub use error::OpenError;
-pub use info::{Axes, ImageInfo, probe};
+pub use info::{Axes, ImageInfo, LevelInfo, probe};
 pub use name::image_stem;
 pub use options::OpenOptions;
 pub use picture::{Blocks, Compression};

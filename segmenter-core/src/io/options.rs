@@ -2,13 +2,8 @@
 
 use std::path::Path;
 
-use ndarray::Array;
-
-use super::{
-    Axes, ImageInfo, OpenError,
-    reader::{Convert, Reader, same, to_f32, to_inside},
-};
-use crate::{Labels, Mask, Pixel, PixelType, Space, Stack};
+use super::{Dataset, ImageInfo, OpenError, dataset::only_channel, format::Choice};
+use crate::{Labels, Mask, Pixel, Space, Stack, Window};
 
 /// Bytes of decoded pixels unless said otherwise: 16 GiB.
 const LIMIT: u64 = 16 << 30;
@@ -33,15 +28,19 @@ const LIMIT: u64 = 16 << 30;
 /// # What is read
 ///
 /// TIFF and `BigTIFF` in either byte order, in strips or tiles, with the samples of a pixel side by
-/// side or in planes of their own, uncompressed or with LZW, deflate, `PackBits` or Zstandard, with or
-/// without a predictor; and PNG planes. The first bytes decide, not the name.
+/// side or in planes of their own, uncompressed or with LZW, deflate, `PackBits`, Zstandard or JPEG, with
+/// or without a predictor; PNG and JPEG planes; and `.npy` arrays of two to four axes,
+/// `[y, x]`, `[z, y, x]` or `[c, z, y, x]`. The first bytes decide, not the name.
 ///
-/// Which page is which plane is told by the first page: OME-XML, ImageJ's hyperstacks, tifffile's
+/// Which page of a TIFF file is which plane is told by OME-XML, ImageJ's hyperstacks, or tifffile's
 /// shapes; pages without any of these are slices. Samples of a pixel, as in RGB, are channels.
-/// Values are taken as they are stored: an image whose zero is white is not inverted.
+/// Smaller copies in `SubIFDs` are levels. Values are taken as they are stored: an image whose zero is
+/// white is not inverted, but colours that JPEG has coded as luma and chroma are RGB again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
     scene: Option<usize>,
+    time: Option<usize>,
+    level: usize,
     channel: Option<usize>,
     limit: u64,
 }
@@ -53,16 +52,31 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// The only scene, all channels, and up to 16 GiB of decoded pixels.
+    /// The only scene and time point, all channels at full resolution, and up to 16 GiB of decoded
+    /// pixels.
     #[must_use]
     pub fn new() -> Self {
-        Self { scene: None, channel: None, limit: LIMIT }
+        Self { scene: None, time: None, level: 0, channel: None, limit: LIMIT }
     }
 
     /// Opens this scene of a file that holds several images, counted from 0.
     #[must_use]
     pub fn with_scene(mut self, scene: usize) -> Self {
         self.scene = Some(scene);
+        self
+    }
+
+    /// Opens this time point of a series, counted from 0.
+    #[must_use]
+    pub fn with_time(mut self, time: usize) -> Self {
+        self.time = Some(time);
+        self
+    }
+
+    /// Opens the image at this level of resolution: 0 is the finest.
+    #[must_use]
+    pub fn with_level(mut self, level: usize) -> Self {
+        self.level = level;
         self
     }
 
@@ -81,12 +95,22 @@ impl OpenOptions {
         self
     }
 
-    /// Tells what the file holds; see [`probe`](super::probe). A chosen channel makes no difference.
+    /// Tells what the file holds; see [`probe`](super::probe).
     ///
     /// # Errors
     /// If the file can't be read, is damaged, or holds what is not read here.
     pub fn probe(&self, path: impl AsRef<Path>) -> Result<ImageInfo, OpenError> {
-        Ok(ImageInfo::new(self.reader(path.as_ref())?.layout()))
+        Ok(self.open_dataset(path)?.info())
+    }
+
+    /// Opens a file or store without reading pixels.
+    ///
+    /// # Errors
+    /// If it can't be read, is damaged, or holds what is not read here; if there is no such scene, time
+    /// point, level or channel, or there are several scenes and none was chosen.
+    pub fn open_dataset(&self, path: impl AsRef<Path>) -> Result<Dataset, OpenError> {
+        let Self { scene, time, level, channel, limit } = *self;
+        Dataset::with_choice(path.as_ref(), channel, &Choice { scene, time, level, limit })
     }
 
     /// Opens an image of these axes and pixels.
@@ -98,13 +122,9 @@ impl OpenOptions {
         &self,
         path: impl AsRef<Path>,
     ) -> Result<Stack<S, T>, OpenError> {
-        let reader = self.reader(path.as_ref())?;
-        let found = reader.layout().pixel;
-        if found != T::TYPE {
-            let path = reader.path().to_owned();
-            return Err(OpenError::Pixel { path, found, expected: T::TYPE });
-        }
-        self.stack(reader, same::<T>)
+        let dataset = self.open_dataset(path)?;
+        let whole = Window::<S>::whole(dataset.image::<S>()?.extent());
+        stack(&dataset, dataset.read::<S, T>(&whole)?)
     }
 
     /// Opens an image of these axes and any pixel type as `f32`; see
@@ -113,9 +133,9 @@ impl OpenOptions {
     /// # Errors
     /// As [`open`](Self::open), but for the pixel type.
     pub fn open_f32<S: Space>(&self, path: impl AsRef<Path>) -> Result<Stack<S, f32>, OpenError> {
-        let reader = self.reader(path.as_ref())?;
-        let convert = to_f32(reader.layout().pixel);
-        self.stack(reader, convert)
+        let dataset = self.open_dataset(path)?;
+        let whole = Window::<S>::whole(dataset.image::<S>()?.extent());
+        stack(&dataset, dataset.read_f32(&whole)?)
     }
 
     /// Opens a label image of these axes. Any pixel type is fine whose values are whole numbers
@@ -125,15 +145,9 @@ impl OpenOptions {
     /// As [`open`](Self::open); if there are several channels and none was chosen; or at the first
     /// value that is not the id of an object.
     pub fn open_labels<S: Space>(&self, path: impl AsRef<Path>) -> Result<Labels<S>, OpenError> {
-        let reader = self.single_channel(path.as_ref())?;
-        match reader.layout().pixel {
-            PixelType::U8 => self.labels::<S, u8>(reader),
-            PixelType::I8 => self.labels::<S, i8>(reader),
-            PixelType::U16 => self.labels::<S, u16>(reader),
-            PixelType::I16 => self.labels::<S, i16>(reader),
-            PixelType::U32 => self.labels::<S, u32>(reader),
-            PixelType::F32 => self.labels::<S, f32>(reader),
-        }
+        let labels = self.single_channel(path.as_ref())?.image::<S>()?;
+        let ids = labels.read_ids(&Window::whole(labels.extent()))?;
+        Ok(Labels::new(only_channel::<_, S>(ids)).with_voxel_size(labels.voxel_size()))
     }
 
     /// Opens a mask of these axes: what is above 0 is in it.
@@ -142,110 +156,32 @@ impl OpenOptions {
     /// As [`open`](Self::open), but for the pixel type; or if there are several channels and none
     /// was chosen.
     pub fn open_mask<S: Space>(&self, path: impl AsRef<Path>) -> Result<Mask<S>, OpenError> {
-        let reader = self.single_channel(path.as_ref())?;
-        let convert = to_inside(reader.layout().pixel);
-        let values = self.stack::<S, u8>(reader, convert)?;
-        let inside = values.channel(0).mapv(|value| value != 0);
-        Ok(Mask::new(inside).with_voxel_size(values.voxel_size()))
+        let mask = self.single_channel(path.as_ref())?.image::<S>()?;
+        let inside = mask.read_inside(&Window::whole(mask.extent()))?;
+        Ok(Mask::new(only_channel::<_, S>(inside)).with_voxel_size(mask.voxel_size()))
     }
 
-    pub(super) fn reader(&self, path: &Path) -> Result<Reader, OpenError> {
-        Reader::open(path, self.scene, self.limit)
-    }
-
-    /// Decodes the chosen channels into a stack, after all checks that need no pixel.
-    pub(super) fn stack<S: Space, T: Pixel>(
-        &self,
-        mut reader: Reader,
-        convert: Convert<T>,
-    ) -> Result<Stack<S, T>, OpenError> {
-        check::<S>(&reader)?;
-        let channels = self.channels(&reader)?;
-        let pixels = reader.decode(&channels, self.limit, convert)?;
-        let layout = reader.layout();
-        let extent = S::extent_from_fn(|axis| layout.extent[3 - S::RANK + axis]);
-        let shape = S::channel_dim(channels.len(), extent);
-        let pixels = Array::from_shape_vec(shape, pixels).map_err(|error| {
-            OpenError::Malformed { path: reader.path().to_owned(), reason: error.to_string() }
-        })?;
-        let names = channels.iter().map(|&channel| layout.channel_names[channel].clone());
-        Ok(Stack::from_channels(pixels)
-            .with_voxel_size(layout.voxel_size::<S>())
-            .with_channel_names(names))
-    }
-
-    fn channels(&self, reader: &Reader) -> Result<Vec<usize>, OpenError> {
-        let channels = reader.layout().channels;
-        match self.channel {
-            None => Ok((0..channels).collect()),
-            Some(channel) if channel < channels => Ok(vec![channel]),
-            Some(asked) => {
-                Err(OpenError::Channel { path: reader.path().to_owned(), asked, channels })
-            }
+    fn single_channel(&self, path: &Path) -> Result<Dataset, OpenError> {
+        let dataset = self.open_dataset(path)?;
+        match dataset.channels() {
+            1 => Ok(dataset),
+            channels => Err(OpenError::ManyChannels { path: path.to_owned(), channels }),
         }
-    }
-
-    fn single_channel(&self, path: &Path) -> Result<Reader, OpenError> {
-        let reader = self.reader(path)?;
-        let channels = reader.layout().channels;
-        if channels > 1 && self.channel.is_none() {
-            return Err(OpenError::ManyChannels { path: path.to_owned(), channels });
-        }
-        Ok(reader)
-    }
-
-    fn labels<S: Space, T: Pixel>(&self, reader: Reader) -> Result<Labels<S>, OpenError> {
-        let path = reader.path().to_owned();
-        let stack = self.stack::<S, T>(reader, same::<T>)?;
-        let values = stack.channel(0);
-        let not_an_id = values.iter().position(|&value| id(value).is_none());
-        if let Some(offset) = not_an_id {
-            let value = values.iter().nth(offset).map_or(f64::NAN, |&value| value.to_f64());
-            let index = position(offset, stack.extent().as_ref());
-            return Err(OpenError::LabelValue { path, index, value });
-        }
-        let ids = values.mapv(|value| id(value).unwrap_or_default());
-        Ok(Labels::new(ids).with_voxel_size(stack.voxel_size()))
     }
 }
 
-fn check<S: Space>(reader: &Reader) -> Result<(), OpenError> {
-    let (path, layout) = (reader.path(), reader.layout());
-    let (found, expected) = (layout.axes(), Axes::of::<S>());
-    if layout.time_points > 1 {
-        let time_points = layout.time_points;
-        return Err(OpenError::TimeSeries { path: path.to_owned(), time_points });
-    }
-    if found != expected {
-        return Err(OpenError::Axes { path: path.to_owned(), found, expected });
-    }
-    Ok(())
-}
-
-/// A value as the id of an object, if it is one.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the range and the fraction are checked"
-)]
-fn id<T: Pixel>(value: T) -> Option<u32> {
-    let value = value.to_f64();
-    let valid = (0.0..=f64::from(u32::MAX)).contains(&value) && value.fract() == 0.0;
-    valid.then_some(value as u32)
-}
-
-/// The position of a voxel from how many come before it.
-fn position(mut offset: usize, extent: &[usize]) -> Vec<usize> {
-    let mut index = vec![0; extent.len()];
-    for (position, &size) in index.iter_mut().zip(extent).rev() {
-        *position = offset % size;
-        offset /= size;
-    }
-    index
+/// All that was read of a file, with its voxel size and its channels' names.
+pub(super) fn stack<S: Space, T: Pixel>(
+    dataset: &Dataset,
+    pixels: ndarray::Array<T, S::ChannelDim>,
+) -> Result<Stack<S, T>, OpenError> {
+    Ok(Stack::from_channels(pixels)
+        .with_voxel_size(dataset.layout().voxel_size::<S>())
+        .with_channel_names(dataset.channel_names()))
 }
 
 impl<S: Space, T: Pixel> Stack<S, T> {
-    /// Opens an image file of these axes and pixels: TIFF, OME-TIFF or PNG, up to 16 GiB of decoded
+    /// Opens an image file of these axes and pixels, up to 16 GiB of decoded
     /// pixels. [`OpenOptions`](crate::io::OpenOptions) chooses a channel or a scene, converts, and
     /// lifts the limit; [`AnyStack`](crate::io::AnyStack) takes whatever there is.
     ///

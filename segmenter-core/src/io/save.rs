@@ -265,13 +265,18 @@ fn save_error(error: WriteError, path: &Path) -> SaveError {
 /// NumPy's name of the type of an image's values.
 fn dtype<S: Space, T: Pixel>(image: &NewImage<S, T>) -> &'static str {
     match (T::TYPE, image.kind()) {
-        (PixelType::U8, ImageKind::Mask) => "|b1",
+        (PixelType::Bool, _) | (PixelType::U8, ImageKind::Mask) => "|b1",
         (PixelType::U8, _) => "|u1",
         (PixelType::I8, _) => "|i1",
         (PixelType::U16, _) => "<u2",
         (PixelType::I16, _) => "<i2",
         (PixelType::U32, _) => "<u4",
+        (PixelType::I32, _) => "<i4",
+        (PixelType::U64, _) => "<u8",
+        (PixelType::I64, _) => "<i8",
+        (PixelType::F16, _) => "<f2",
         (PixelType::F32, _) => "<f4",
+        (PixelType::F64, _) => "<f8",
     }
 }
 

@@ -18,11 +18,13 @@
 mod array;
 mod error;
 mod header;
+mod image;
 mod polygons;
 mod write;
 
 pub use array::{read_array_f32, read_npz_f32};
 pub use error::NpyError;
+pub(super) use image::NpyImage;
 pub use polygons::read_polygons;
 pub(super) use write::grid_header;
 pub use write::write_polygons;

@@ -18,6 +18,7 @@ pub(super) enum Compression {
     Deflate,
     PackBits,
     Zstd,
+    Jpeg,
 }
 
 impl Compression {
@@ -26,13 +27,14 @@ impl Compression {
         Ok(match number {
             1 => Self::None,
             5 => Self::Lzw,
+            7 => Self::Jpeg,
             8 | 32_946 => Self::Deflate,
             32_773 => Self::PackBits,
             50_000 => Self::Zstd,
             other => {
                 return Err(Fault::unsupported(format!(
-                    "the compression is {}; save it uncompressed or with LZW, deflate, PackBits \
-                     or Zstandard",
+                    "the compression is {}; save it uncompressed or with LZW, deflate, PackBits, \
+                     Zstandard or JPEG",
                     name(other)
                 )));
             }
@@ -52,6 +54,8 @@ impl Compression {
             Self::Deflate => 1032,
             // A block of 128 KiB from four bytes: RFC 8878, section 3.1.1.2.
             Self::Zstd => 1 << 15,
+            // A block of 64 pixels from a bit for each of two codes: ITU-T T.81, annex F.
+            Self::Jpeg => 64 * 4,
         }
     }
 
@@ -69,7 +73,8 @@ impl Compression {
             Self::Lzw => unpack_lzw(&packed, length)?,
             Self::Deflate => take(ZlibDecoder::new(packed.as_slice()), length)?,
             Self::PackBits => unpack_bits(&packed, length),
-            Self::Zstd => take(zstd::Decoder::new(packed.as_slice())?, length)?,
+            Self::Zstd => unpack_zstd(&packed, length)?,
+            Self::Jpeg => return Err(Fault::malformed("JPEG data is decoded with its tables")),
         };
         if bytes.len() < length {
             return Err(short(bytes.len(), length));
@@ -83,7 +88,7 @@ impl Compression {
 fn name(compression: u16) -> String {
     match compression {
         2..=4 => "CCITT fax",
-        6 | 7 => "JPEG",
+        6 => "JPEG of the old kind",
         33_003 | 33_005 | 34_712 => "JPEG 2000",
         34_887 => "LERC",
         34_925 => "LZMA",
@@ -109,6 +114,11 @@ fn take(decoder: impl Read, length: usize) -> Result<Vec<u8>, Fault> {
         }
         Err(error) => Err(Fault::malformed(format!("a strip or tile can't be unpacked: {error}"))),
     }
+}
+
+/// Straight into memory of the right size, which `length` was found to be plausible for.
+fn unpack_zstd(packed: &[u8], length: usize) -> Result<Vec<u8>, Fault> {
+    take(zstd::Decoder::new(packed)?, length)
 }
 
 /// The end code may be missing, as some writers leave it out once all pixels are there.
@@ -198,7 +208,8 @@ impl Predictor {
             match size {
                 1 => accumulate::<1>(row, stride),
                 2 => accumulate::<2>(row, stride),
-                _ => accumulate::<4>(row, stride),
+                4 => accumulate::<4>(row, stride),
+                _ => accumulate::<8>(row, stride),
             }
         }
     }
@@ -213,10 +224,10 @@ fn accumulate<const SIZE: usize>(row: &mut [u8], stride: usize) {
     }
 }
 
-fn number<const SIZE: usize>(sample: [u8; SIZE]) -> u32 {
-    let mut bytes = [0; 4];
+fn number<const SIZE: usize>(sample: [u8; SIZE]) -> u64 {
+    let mut bytes = [0; 8];
     bytes[..SIZE].copy_from_slice(&sample);
-    u32::from_le_bytes(bytes)
+    u64::from_le_bytes(bytes)
 }
 
 /// A row holds the most significant bytes of all samples, then the next ones, and so on.

@@ -1,7 +1,9 @@
 //! Reading TIFF files, and telling the dialects of their writers apart.
 
+mod cache;
 mod codec;
 mod imagej;
+mod jpeg;
 mod ome;
 mod page;
 mod planes;
@@ -20,93 +22,159 @@ use std::{
 use tiff::{
     Directory,
     decoder::{Decoder, Limits, ifd::Value},
-    tags::{ByteOrder, Tag, ValueBuffer},
+    tags::{ByteOrder, IfdPointer, Tag, ValueBuffer},
 };
 
 pub use self::write::TiffWriter;
 use self::{
-    page::{Page, Tags},
+    cache::Cache,
+    page::{Chunks, Page, Part, Tags},
     series::{PageAxis, Series},
 };
 use super::{
     fault::Fault,
-    layout::{Layout, too_large},
+    file_at::FileAt,
+    format::{Choice, Format},
+    layout::Layout,
 };
+use crate::{Window, Zyx};
 
 /// A TIFF file whose pages are known.
 #[derive(Debug)]
 pub(super) struct Tiff {
-    file: BufReader<File>,
+    file: FileAt,
+    cache: Cache,
     layout: Layout,
-    /// Pages by time point, channel and slice.
+    /// Pages by channel and slice, of the time point and the level that are read.
     planes: Vec<Page>,
 }
 
 impl Tiff {
     /// Reads the directories of a file, and what the description says about them.
-    pub(super) fn open(file: File, path: &Path, scene: Option<usize>) -> Result<Self, Fault> {
-        let mut file = BufReader::new(file);
-        let length = file.seek(SeekFrom::End(0))?;
-        file.rewind()?;
-        let Contents { mut pages, description, resolution } = Contents::read(&mut file)?;
-        let series = if ome::is(&description) {
-            planes::series(&ome::parse(&description)?, scene, path, &pages)?
-        } else {
-            pages.retain(Option::is_some);
-            only_scene(scene)?;
-            stack(&description, resolution, &pages)?
-        };
-        let planes = resolve(&series, &pages)?;
+    pub(super) fn open(file: File, path: &Path, choice: &Choice) -> Result<Self, Fault> {
+        let mut reader = BufReader::new(file.try_clone()?);
+        let length = reader.seek(SeekFrom::End(0))?;
+        reader.rewind()?;
+        let contents = Contents::read(&mut reader)?;
+        let (series, scenes) = contents.series(path, choice.scene)?;
+        let mut planes = resolve(&series, &contents.pages)?;
+        let mut layout = series.layout(&planes[0])?;
+        layout.scenes = scenes;
+        let time = choice.time_of(layout.time_points)?;
+        let page_planes = planes.len() / layout.time_points;
+        planes = planes.drain(time * page_planes..(time + 1) * page_planes).collect();
+        let smaller = levels(&mut reader, &planes[0], contents.big_endian)?;
+        for page in &smaller {
+            layout.levels.push([layout.extent[0], page.rows, page.columns]);
+        }
+        if choice.level_of(layout.levels.len())? > 0 {
+            planes = at_level(&mut reader, &planes, choice.level, contents.big_endian)?;
+            layout.shrink_to(choice.level);
+        }
         planes.iter().try_for_each(|page| page.check_within(length))?;
-        let layout = series.layout(&planes[0])?;
-        Ok(Self { file, layout, planes })
+        Ok(Self { file: FileAt::new(file)?, cache: Cache::default(), layout, planes })
     }
+}
 
-    pub(super) fn layout(&self) -> &Layout {
+impl Format for Tiff {
+    fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Decodes the planes of the first time point for these channels and hands over each with its
-    /// channel and slice, as little-endian bytes.
-    pub(super) fn each_plane(
-        &mut self,
+    fn read(
+        &self,
         channels: &[usize],
+        window: &Window<Zyx>,
         limit: u64,
-        mut take: impl FnMut(usize, usize, &[u8]) -> Result<(), Fault>,
+        out: &mut [u8],
     ) -> Result<(), Fault> {
-        let slices = self.layout.extent[0];
-        let samples = self.planes[0].samples;
-        let length = self.layout.plane()?.checked_mul(self.layout.pixel.bytes());
-        let length = length.ok_or_else(|| too_large(limit))?;
-        for page_channel in 0..self.layout.channels / samples {
-            let first = page_channel * samples;
-            let wanted: Vec<usize> = channels
-                .iter()
-                .copied()
-                .filter(|&c| (first..first + samples).contains(&c))
-                .collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            for slice in 0..slices {
-                let page = &self.planes[page_channel * slices + slice];
-                let bytes = page.decode(&mut self.file, limit)?;
-                for &channel in &wanted {
-                    take(channel, slice, &bytes[(channel - first) * length..][..length])?;
+        let (rows, columns) = (window.range(1), window.range(2));
+        let plane = rows.len() * columns.len() * self.layout.pixel.bytes();
+        let part = Part { rows, columns };
+        let source = Chunks { file: &self.file, cache: &self.cache, limit };
+        let (slices, samples) = (self.layout.extent[0], self.planes[0].samples);
+        // Channels that are samples of the same page are decoded at once.
+        let runs = channels.chunk_by(|a, b| a + 1 == *b && a / samples == b / samples);
+        let mut first = 0;
+        for run in runs {
+            let wanted = run[0] % samples..run[run.len() - 1] % samples + 1;
+            for (at, slice) in window.range(0).enumerate() {
+                let page = &self.planes[run[0] / samples * slices + slice];
+                let mut pixels = vec![0; if run.len() == 1 { 0 } else { run.len() * plane }];
+                let place = |channel: usize| (channel * window.extent[0] + at) * plane;
+                if run.len() == 1 {
+                    let out = &mut out[place(first)..][..plane];
+                    page.decode(wanted.clone(), &part, &source, out)?;
+                    continue;
+                }
+                page.decode(wanted.clone(), &part, &source, &mut pixels)?;
+                for (channel, pixels) in pixels.chunks_exact(plane.max(1)).enumerate() {
+                    out[place(first + channel)..][..plane].copy_from_slice(pixels);
                 }
             }
+            first += run.len();
         }
         Ok(())
     }
 }
 
-/// The pages of a file, and what is said about them on the first one.
+/// The smaller copies of a page, largest first: those of its `SubIFDs` that hold the same kind of
+/// pixels and are smaller than the one before. Anything else there is no level of a pyramid.
+fn levels(file: &mut BufReader<File>, page: &Page, big_endian: bool) -> Result<Vec<Page>, Fault> {
+    /// A plane of 2⁶⁴ pixels a side has as many.
+    const MOST: usize = 64;
+    let mut levels: Vec<Page> = Vec::new();
+    if page.smaller.is_empty() {
+        return Ok(levels);
+    }
+    file.rewind()?;
+    let mut decoder = Decoder::new(file)?.with_limits(limits());
+    for &pointer in page.smaller.iter().take(MOST) {
+        let directory = decoder.read_directory(IfdPointer(pointer))?;
+        let level = Page::read_smaller(&mut decoder, &directory, big_endian)?;
+        let larger = levels.last().unwrap_or(page);
+        let smaller = level.rows <= larger.rows
+            && level.columns <= larger.columns
+            && [level.rows, level.columns] != [larger.rows, larger.columns];
+        if smaller && (level.samples, level.pixel) == (page.samples, page.pixel) {
+            levels.push(level);
+        }
+    }
+    Ok(levels)
+}
+
+/// The copies of all planes at a level.
+fn at_level(
+    file: &mut BufReader<File>,
+    planes: &[Page],
+    level: usize,
+    big_endian: bool,
+) -> Result<Vec<Page>, Fault> {
+    let mut copies: Vec<Page> = Vec::with_capacity(planes.len());
+    for (index, page) in planes.iter().enumerate() {
+        let copy = levels(file, page, big_endian)?.into_iter().nth(level - 1);
+        let copy = copy.filter(|copy| copies.first().is_none_or(|first| copy.matches(first)));
+        let copy = copy.ok_or_else(|| {
+            Fault::malformed(format!(
+                "plane {index} has no level {level} as the first plane has it"
+            ))
+        })?;
+        copies.push(copy);
+    }
+    Ok(copies)
+}
+
+/// The pages of a file, and what is said about them.
 struct Contents {
     /// `None` stands for a page that is a smaller copy of another.
     pages: Vec<Option<Page>>,
+    /// What the first page says.
     description: String,
     /// Pixels a unit, `[y, x]`.
     resolution: [Option<f64>; 2],
+    /// Pages that begin a series of tifffile's, and their descriptions.
+    shaped: Vec<(usize, serde_json::Value)>,
+    big_endian: bool,
 }
 
 impl Contents {
@@ -114,16 +182,26 @@ impl Contents {
         let mut decoder = Decoder::new(file)?.with_limits(limits());
         let big_endian = decoder.byte_order() == ByteOrder::BigEndian;
         let mut next = decoder.ifd_pointer();
-        let mut contents =
-            Self { pages: Vec::new(), description: String::new(), resolution: [None; 2] };
+        let mut contents = Self {
+            pages: Vec::new(),
+            description: String::new(),
+            resolution: [None; 2],
+            shaped: Vec::new(),
+            big_endian,
+        };
         let mut seen = HashSet::new();
         while let Some(pointer) = next {
             if !seen.insert(pointer.0) {
                 return Err(Fault::malformed("the list of pages runs in a circle"));
             }
             let directory = decoder.read_directory(pointer)?;
+            let text = description(&mut decoder, &directory)?;
+            if let Some(json) = shaped::parse(&text) {
+                contents.shaped.push((contents.pages.len(), json));
+            }
             if contents.pages.is_empty() {
-                contents.read_text(&mut decoder, &directory)?;
+                contents.description = text;
+                contents.read_resolution(&mut decoder, &directory)?;
             }
             contents.pages.push(Page::read(&mut decoder, &directory, big_endian)?);
             next = directory.next();
@@ -131,22 +209,88 @@ impl Contents {
         Ok(contents)
     }
 
-    fn read_text(
+    fn read_resolution(
         &mut self,
         decoder: &mut Decoder<&mut BufReader<File>>,
         directory: &Directory,
     ) -> Result<(), Fault> {
-        let mut bytes = ValueBuffer::empty(tiff::tags::Type::ASCII);
-        let mut tags = decoder.read_directory_tags(directory);
-        if tags.find_tag_buf(Tag::ImageDescription, &mut bytes)?.is_some() {
-            self.description = decode_text(bytes.as_bytes());
-        }
         let mut tags = Tags { decoder, directory };
         for (pixels, tag) in self.resolution.iter_mut().zip([Tag::YResolution, Tag::XResolution]) {
             *pixels = tags.value(tag)?.and_then(ratio);
         }
         Ok(())
     }
+
+    /// The series that is read, whose pages are counted over all of the file, and how many there are.
+    fn series(&self, path: &Path, scene: Option<usize>) -> Result<(Series, usize), Fault> {
+        if ome::is(&self.description) {
+            let ome = ome::parse(&self.description)?;
+            return Ok((planes::series(&ome, scene, path, &self.pages)?, ome.images.len()));
+        }
+        if self.shaped.len() > 1 && self.shaped[0].0 == 0 {
+            let scenes = self.shaped.len();
+            let chosen = match scene {
+                None => return Err(Fault::ManyScenes(scenes)),
+                Some(asked) if asked >= scenes => return Err(Fault::Scene { asked, scenes }),
+                Some(chosen) => chosen,
+            };
+            let end = self.shaped.get(chosen + 1).map_or(self.pages.len(), |next| next.0);
+            return Ok((self.stack(self.shaped[chosen].0..end, Some(chosen))?, scenes));
+        }
+        only_scene(scene)?;
+        let shaped = self.shaped.first().filter(|(page, _)| *page == 0).map(|_| 0);
+        Ok((self.stack(0..self.pages.len(), shaped)?, 1))
+    }
+
+    /// The planes of a file that is not OME-TIFF, or of one of its series. Pages about which nothing is
+    /// said are slices.
+    fn stack(&self, range: std::ops::Range<usize>, shaped: Option<usize>) -> Result<Series, Fault> {
+        let places: Vec<usize> = range.filter(|&page| self.pages[page].is_some()).collect();
+        let Some(first) = places.first().and_then(|&page| self.pages[page].as_ref()) else {
+            return Err(Fault::malformed("has no page that is an image"));
+        };
+        let mut series = if let Some(shaped) = shaped {
+            shaped::series(&self.shaped[shaped].1, first)?
+        } else if imagej::is(&self.description) {
+            imagej::series(&self.description, self.resolution, places.len())?
+        } else {
+            Series::in_order(&[(PageAxis::Slice, places.len())])?
+        };
+        let (told, found) = (series.pages.len(), places.len());
+        if told < found {
+            return Err(Fault::unsupported(format!(
+                "holds {found} pages, but the image described on the first one has {told}; save each \
+                 image as its own file"
+            )));
+        }
+        if found == 1 && told > 1 {
+            // One page that all pixels follow.
+            series.continued = Some(places[0]);
+            return Ok(series);
+        }
+        for page in &mut series.pages {
+            let place = places.get(*page).copied();
+            *page = place.ok_or_else(|| missing(*page, told, found))?;
+        }
+        Ok(series)
+    }
+}
+
+fn missing(page: usize, needed: usize, found: usize) -> Fault {
+    Fault::malformed(format!(
+        "page {page} is missing: {needed} pages are needed, but {found} are there"
+    ))
+}
+
+/// The description of a page, if it has one.
+fn description(
+    decoder: &mut Decoder<&mut BufReader<File>>,
+    directory: &Directory,
+) -> Result<String, Fault> {
+    let mut bytes = ValueBuffer::empty(tiff::tags::Type::ASCII);
+    let mut tags = decoder.read_directory_tags(directory);
+    let found = tags.find_tag_buf(Tag::ImageDescription, &mut bytes)?;
+    Ok(found.map(|_| decode_text(bytes.as_bytes())).unwrap_or_default())
 }
 
 /// A description of megabytes is fine, one that claims more than any memory is not.
@@ -185,46 +329,20 @@ fn only_scene(scene: Option<usize>) -> Result<(), Fault> {
     }
 }
 
-/// The planes of a file that is not OME-TIFF. Pages about which nothing is said are slices.
-fn stack(
-    description: &str,
-    resolution: [Option<f64>; 2],
-    pages: &[Option<Page>],
-) -> Result<Series, Fault> {
-    let Some(Some(first)) = pages.first() else {
-        return Err(Fault::malformed("has no page that is an image"));
-    };
-    let series = if imagej::is(description) {
-        imagej::series(description, resolution, pages.len())?
-    } else if let Some(json) = shaped::parse(description) {
-        shaped::series(&json, first)?
-    } else {
-        Series::in_order(&[(PageAxis::Slice, pages.len())])?
-    };
-    let (told, found) = (series.pages.len(), pages.len());
-    if told < found {
-        return Err(Fault::unsupported(format!(
-            "holds {found} pages, but the image described on the first one has {told}; save each \
-             image as its own file"
-        )));
-    }
-    Ok(series)
-}
-
 /// The pages of a series, all of which must be there and look the same.
 fn resolve(series: &Series, pages: &[Option<Page>]) -> Result<Vec<Page>, Fault> {
-    let pages = match pages {
-        [Some(only)] if series.pages.len() > 1 => &continued(only, series.pages.len())?,
-        _ => pages,
+    let virtual_pages = match series.continued {
+        Some(only) => match &pages[only] {
+            Some(page) => Some(continued(page, series.pages.len())?),
+            None => None,
+        },
+        None => None,
     };
+    let pages = virtual_pages.as_deref().unwrap_or(pages);
     let mut planes: Vec<Page> = Vec::with_capacity(series.pages.len());
     for &index in &series.pages {
         let Some(Some(page)) = pages.get(index) else {
-            return Err(Fault::malformed(format!(
-                "page {index} is missing: {} pages are needed, but {} are there",
-                series.pages.len(),
-                pages.len()
-            )));
+            return Err(missing(index, series.pages.len(), pages.len()));
         };
         if planes.first().is_some_and(|first| !page.matches(first)) {
             return Err(differ(index, page, &planes[0]));

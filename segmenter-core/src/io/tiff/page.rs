@@ -4,7 +4,13 @@
 //! calls return one plane of a planar file without a word, panic where planar tiles end beyond the
 //! image (image-tiff issue 403), and invert images whose zero is white (all of version 0.11.3).
 
-use std::io::{Read, Seek, SeekFrom};
+use std::{
+    io::{Read, Seek},
+    ops::Range,
+    sync::Arc,
+};
+
+use rayon::prelude::*;
 
 use tiff::{
     Directory,
@@ -13,8 +19,10 @@ use tiff::{
 };
 
 use super::{
-    super::{fault::Fault, layout::too_large},
+    super::{fault::Fault, file_at::FileAt, layout::too_large},
+    cache::Cache,
     codec::{Compression, Predictor},
+    jpeg,
 };
 use crate::PixelType;
 
@@ -31,12 +39,25 @@ pub(super) struct Page {
     compression: Compression,
     predictor: Predictor,
     big_endian: bool,
+    /// Whether the first of the pixels that share a byte is in its lowest bit.
+    reversed: bool,
     /// Whether strips may end with the image; tiles never do.
     tiled: bool,
     /// Rows and columns of a strip or tile.
     chunk: [usize; 2],
-    offsets: Vec<u64>,
-    lengths: Vec<u64>,
+    offsets: Arc<[u64]>,
+    lengths: Arc<[u64]>,
+    /// What JPEG strips or tiles have in common, and how their colours are coded.
+    jpeg: Option<Arc<jpeg::Tables>>,
+    /// Where smaller copies of the page are described.
+    pub(super) smaller: Vec<u64>,
+}
+
+/// A part of a page: rows and columns.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
 }
 
 impl Page {
@@ -51,11 +72,25 @@ impl Page {
         if tags.number(Tag::NewSubfileType, 0)? & 0b101 != 0 {
             return Ok(None);
         }
+        Self::of_tags(&mut tags, big_endian).map(Some)
+    }
+
+    /// Reads the tags of a page that is a smaller copy of another.
+    pub(super) fn read_smaller<R: Read + Seek>(
+        decoder: &mut Decoder<R>,
+        directory: &Directory,
+        big_endian: bool,
+    ) -> Result<Self, Fault> {
+        Self::of_tags(&mut Tags { decoder, directory }, big_endian)
+    }
+
+    fn of_tags<R: Read + Seek>(tags: &mut Tags<'_, R>, big_endian: bool) -> Result<Self, Fault> {
         let [rows, columns] = [tags.size(Tag::ImageLength, 0)?, tags.size(Tag::ImageWidth, 0)?];
         if rows == 0 || columns == 0 {
             return Err(Fault::malformed(format!("a page has {rows} rows and {columns} columns")));
         }
-        let tiled = directory.contains(Tag::TileOffsets);
+        tags.refuse_exotic()?;
+        let tiled = tags.directory.contains(Tag::TileOffsets);
         let (chunk, offsets, lengths) = if tiled {
             let chunk = [tags.size(Tag::TileLength, 0)?, tags.size(Tag::TileWidth, 0)?];
             (chunk, tags.numbers(Tag::TileOffsets)?, tags.numbers(Tag::TileByteCounts)?)
@@ -63,23 +98,26 @@ impl Page {
             let chunk = [tags.size(Tag::RowsPerStrip, rows)?.min(rows), columns];
             (chunk, tags.numbers(Tag::StripOffsets)?, tags.numbers(Tag::StripByteCounts)?)
         };
+        let compression = Compression::from_tag(tags.short(Tag::Compression, 1)?)?;
         let page = Self {
             rows,
             columns,
             samples: tags.size(Tag::SamplesPerPixel, 1)?,
             pixel: tags.pixel_type()?,
             planar: tags.number(Tag::PlanarConfiguration, 1)? == 2,
-            compression: Compression::from_tag(tags.short(Tag::Compression, 1)?)?,
+            compression,
             predictor: Predictor::from_tag(tags.short(Tag::Predictor, 1)?)?,
             big_endian,
+            reversed: tags.number(Tag::FillOrder, 1)? == 2,
             tiled,
             chunk,
-            offsets,
-            lengths,
+            offsets: offsets.into(),
+            lengths: lengths.into(),
+            jpeg: tags.jpeg(compression)?,
+            smaller: tags.numbers(Tag::SubIfd)?,
         };
-        tags.refuse_exotic()?;
         page.check()?;
-        Ok(Some(page))
+        Ok(page)
     }
 
     /// Checks that the page has as many strips or tiles as its size needs.
@@ -113,7 +151,7 @@ impl Page {
     pub(super) fn contiguous(&self) -> Option<(u64, u64)> {
         let plain = self.compression == Compression::None && !self.tiled;
         let mut end = *self.offsets.first()?;
-        for (&offset, &length) in self.offsets.iter().zip(&self.lengths) {
+        for (&offset, &length) in self.offsets.iter().zip(self.lengths.iter()) {
             if offset != end {
                 return None;
             }
@@ -124,17 +162,14 @@ impl Page {
 
     /// A page that lies so many bytes behind this one.
     pub(super) fn shifted(&self, bytes: u64) -> Option<Self> {
-        let mut page = self.clone();
-        for offset in &mut page.offsets {
-            *offset = offset.checked_add(bytes)?;
-        }
-        Some(page)
+        let offsets = self.offsets.iter().map(|offset| offset.checked_add(bytes));
+        Some(Self { offsets: offsets.collect::<Option<_>>()?, ..self.clone() })
     }
 
     /// Checks that all strips and tiles lie within the file and can hold the pixels, before memory is
     /// taken for them.
     pub(super) fn check_within(&self, file_length: u64) -> Result<(), Fault> {
-        let ends = self.offsets.iter().zip(&self.lengths);
+        let ends = self.offsets.iter().zip(self.lengths.iter());
         let end = ends.map(|(&offset, &length)| offset.saturating_add(length)).max().unwrap_or(0);
         if end > file_length {
             return Err(Fault::malformed(format!(
@@ -143,7 +178,8 @@ impl Page {
         }
         let packed = self.lengths.iter().fold(0_u64, |sum, &length| sum.saturating_add(length));
         let most = packed.saturating_mul(self.compression.most_expansion());
-        if self.bytes().is_some_and(|bytes| u64::try_from(bytes).is_ok_and(|bytes| bytes > most)) {
+        let bytes = self.packed_bytes();
+        if bytes.is_some_and(|bytes| u64::try_from(bytes).is_ok_and(|bytes| bytes > most)) {
             return Err(Fault::malformed(format!(
                 "{packed} bytes can't hold {} x {} pixels",
                 self.columns, self.rows
@@ -152,11 +188,25 @@ impl Page {
         Ok(())
     }
 
-    /// Number of bytes of all pixels, where that fits the machine.
-    fn bytes(&self) -> Option<usize> {
-        [self.rows, self.columns, self.samples]
-            .into_iter()
-            .try_fold(self.pixel.bytes(), usize::checked_mul)
+    /// Number of bytes of all pixels before they were packed, where that fits the machine.
+    fn packed_bytes(&self) -> Option<usize> {
+        let row = self.row_bytes(self.columns)?;
+        let planes = if self.planar { self.samples } else { 1 };
+        row.checked_mul(self.rows)?.checked_mul(planes)
+    }
+
+    /// Number of samples that are stored side by side.
+    fn stride(&self) -> usize {
+        if self.planar { 1 } else { self.samples }
+    }
+
+    /// Number of bytes in which a row of so many pixels is stored: those of one bit share bytes.
+    fn row_bytes(&self, columns: usize) -> Option<usize> {
+        let samples = columns.checked_mul(self.stride())?;
+        match self.pixel {
+            PixelType::Bool => Some(samples.div_ceil(8)),
+            pixel => samples.checked_mul(pixel.bytes()),
+        }
     }
 
     /// Number of strips or tiles, down and across.
@@ -164,50 +214,93 @@ impl Page {
         [self.rows.div_ceil(self.chunk[0]), self.columns.div_ceil(self.chunk[1])]
     }
 
-    /// Decodes one sample of every pixel, or all of them one after the other: `[sample, y, x]` in
-    /// little-endian bytes.
-    pub(super) fn decode<R: Read + Seek>(
+    /// Decodes these samples of a part of the page into `[sample, y, x]`, little-endian. Only the strips
+    /// or tiles that the part touches are read.
+    pub(super) fn decode(
         &self,
-        file: &mut R,
-        limit: u64,
-    ) -> Result<Vec<u8>, Fault> {
-        let size = self.pixel.bytes();
-        let length =
-            [self.rows, self.columns, self.samples].into_iter().try_fold(size, usize::checked_mul);
-        let mut image = vec![0; within(length, limit)?];
-        let [down, across] = self.chunks();
-        let planes = if self.planar { self.samples } else { 1 };
-        for plane in 0..planes {
-            for row in 0..down {
-                for column in 0..across {
-                    let index = (plane * down + row) * across + column;
-                    let chunk = self.decode_chunk(file, index, row, limit)?;
-                    self.place(&chunk, [plane, row, column], &mut image);
-                }
+        samples: Range<usize>,
+        part: &Part,
+        source: &Chunks<'_>,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
+        let [down, across] =
+            [part.rows.clone(), part.columns.clone()].map(|range| range.is_empty());
+        if down || across {
+            return Ok(());
+        }
+        let planes = if self.planar { samples.clone() } else { 0..1 };
+        let rows = part.rows.start / self.chunk[0]..part.rows.end.div_ceil(self.chunk[0]);
+        let columns = part.columns.start / self.chunk[1]..part.columns.end.div_ceil(self.chunk[1]);
+        let places: Vec<[usize; 3]> = planes
+            .flat_map(|plane| {
+                let columns = columns.clone();
+                rows.clone()
+                    .flat_map(move |row| columns.clone().map(move |column| [plane, row, column]))
+            })
+            .collect();
+        // Few at a time, so that no more than these are in memory beside the result.
+        for places in places.chunks(4 * rayon::current_num_threads()) {
+            let chunks = places
+                .par_iter()
+                .map(|&place| self.chunk_at(place, part, source))
+                .collect::<Result<Vec<_>, Fault>>()?;
+            for (chunk, &place) in chunks.iter().zip(places) {
+                self.place(chunk, place, &samples, part, out);
             }
         }
-        Ok(image)
+        Ok(())
+    }
+
+    /// A strip or tile, from the cache if only a part of it is wanted now.
+    fn chunk_at(
+        &self,
+        [plane, row, column]: [usize; 3],
+        part: &Part,
+        source: &Chunks<'_>,
+    ) -> Result<Arc<[u8]>, Fault> {
+        let [down, across] = self.chunks();
+        let index = (plane * down + row) * across + column;
+        let decode = || Ok(Arc::from(self.decode_chunk(source, index, row)?));
+        let (top, left) = (row * self.chunk[0], column * self.chunk[1]);
+        let whole = part.rows.start <= top
+            && part.rows.end >= self.rows.min(top + self.chunk[0])
+            && part.columns.start <= left
+            && part.columns.end >= self.columns.min(left + self.chunk[1]);
+        if whole { decode() } else { source.cache.get(self.offsets[index], decode) }
     }
 
     /// Unpacks one strip or tile. All of a tile is stored, also beyond the edge of the image.
-    fn decode_chunk<R: Read + Seek>(
+    fn decode_chunk(
         &self,
-        file: &mut R,
+        source: &Chunks<'_>,
         index: usize,
         row: usize,
-        limit: u64,
     ) -> Result<Vec<u8>, Fault> {
         let rows = if self.tiled { self.chunk[0] } else { self.rows_at(row) };
-        let stride = if self.planar { 1 } else { self.samples };
-        let size = self.pixel.bytes();
-        let row_length = self.chunk[1].checked_mul(stride).and_then(|row| row.checked_mul(size));
-        let length = within(row_length.and_then(|row| row.checked_mul(rows)), limit)?;
-        let packed = read_at(file, self.offsets[index], self.lengths[index])?;
+        let (stride, size) = (self.stride(), self.pixel.bytes());
+        let row_bytes = self.row_bytes(self.chunk[1]);
+        let length = within(row_bytes.and_then(|row| row.checked_mul(rows)), source.limit)?;
+        let (offset, packed) = (self.offsets[index], self.lengths[index]);
+        let packed = source.file.read(offset, packed)?;
+        if let Some(tables) = &self.jpeg {
+            return tables.decode(&packed, [rows, self.chunk[1]], stride);
+        }
         let mut bytes = self.compression.unpack(packed, length)?;
+        if self.pixel == PixelType::Bool {
+            return Ok(self.unpack_bits(&bytes, length / rows));
+        }
         for row in bytes.chunks_exact_mut(length / rows) {
             self.predictor.restore(row, stride, size, self.big_endian);
         }
         Ok(bytes)
+    }
+
+    /// A byte for each bit; rows begin with a byte.
+    fn unpack_bits(&self, packed: &[u8], row_bytes: usize) -> Vec<u8> {
+        let pixels = self.chunk[1] * self.stride();
+        let first = |bit: usize| if self.reversed { bit } else { 7 - bit };
+        let rows = packed.chunks_exact(row_bytes);
+        rows.flat_map(|row| (0..pixels).map(move |at| row[at / 8] >> first(at % 8) & 1)).collect()
     }
 
     /// Number of image rows in a row of strips or tiles.
@@ -215,21 +308,41 @@ impl Page {
         self.chunk[0].min(self.rows - row * self.chunk[0])
     }
 
-    /// Copies the part of a strip or tile that lies within the image to its place.
-    fn place(&self, chunk: &[u8], [plane, row, column]: [usize; 3], image: &mut [u8]) {
-        let size = self.pixel.bytes();
-        let stride = if self.planar { 1 } else { self.samples };
-        let left = column * self.chunk[1];
-        let columns = self.chunk[1].min(self.columns - left);
-        for y in 0..self.rows_at(row) {
-            let source = &chunk[y * self.chunk[1] * stride * size..][..columns * stride * size];
-            for sample in 0..stride {
-                let line = (plane + sample) * self.rows + row * self.chunk[0] + y;
-                let target = &mut image[(line * self.columns + left) * size..][..columns * size];
-                spread(source, sample, stride, target, size);
+    /// Copies what a strip or tile has of a part of the page to its place.
+    fn place(
+        &self,
+        chunk: &[u8],
+        [plane, row, column]: [usize; 3],
+        samples: &Range<usize>,
+        part: &Part,
+        out: &mut [u8],
+    ) {
+        let (size, stride) = (self.pixel.bytes(), self.stride());
+        let [rows, columns] = [part.rows.len(), part.columns.len()];
+        let (top, left) = (row * self.chunk[0], column * self.chunk[1]);
+        let (first, last) =
+            (part.columns.start.max(left), part.columns.end.min(left + self.chunk[1]));
+        let wanted = if self.planar { plane..plane + 1 } else { samples.clone() };
+        for y in part.rows.start.max(top)..part.rows.end.min(top + self.chunk[0]) {
+            let start = ((y - top) * self.chunk[1] + first - left) * stride * size;
+            let source = &chunk[start..][..(last - first) * stride * size];
+            for sample in wanted.clone() {
+                let line = (sample - samples.start) * rows + y - part.rows.start;
+                let target = (line * columns + first - part.columns.start) * size;
+                let target = &mut out[target..][..(last - first) * size];
+                let offset = if self.planar { 0 } else { sample };
+                spread(source, offset, stride, target, size);
             }
         }
     }
+}
+
+/// Where strips and tiles come from.
+pub(super) struct Chunks<'a> {
+    pub(super) file: &'a FileAt,
+    pub(super) cache: &'a Cache,
+    /// How many bytes one of them may take.
+    pub(super) limit: u64,
 }
 
 /// Copies every `stride`-th sample.
@@ -250,17 +363,6 @@ fn within(bytes: Option<usize>, limit: u64) -> Result<usize, Fault> {
         Ok(needed) if needed <= limit => Ok(bytes),
         needed => Err(Fault::Limit { needed: needed.unwrap_or(u64::MAX), limit }),
     }
-}
-
-/// Memory grows with what the file has, not with what it claims.
-fn read_at<R: Read + Seek>(file: &mut R, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(offset))?;
-    file.take(length).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|found| found == length) {
-        return Ok(bytes);
-    }
-    Err(Fault::malformed(format!("a strip or tile of {length} bytes at byte {offset} is cut off")))
 }
 
 /// The tags of one page.
@@ -302,25 +404,56 @@ impl<R: Read + Seek> Tags<'_, R> {
         }
         let bits = bits.first().copied().unwrap_or(1);
         Ok(match (formats.first().copied().unwrap_or(1), bits) {
+            (1 | 4, 1) => PixelType::Bool,
             (1 | 4, 8) => PixelType::U8,
             (2, 8) => PixelType::I8,
             (1 | 4, 16) => PixelType::U16,
             (2, 16) => PixelType::I16,
             (1 | 4, 32) => PixelType::U32,
+            (2, 32) => PixelType::I32,
+            (1 | 4, 64) => PixelType::U64,
+            (2, 64) => PixelType::I64,
+            (3, 16) => PixelType::F16,
             (3, 32) => PixelType::F32,
+            (3, 64) => PixelType::F64,
             (format, bits) => {
                 let name = sample_name(format, bits);
                 return Err(Fault::unsupported(format!(
-                    "the pixels are {name}; convert them to u8, i8, u16, i16, u32 or f32"
+                    "the pixels are {name}; convert them to whole numbers of 8 to 64 bits, or to \
+                     floating point of 16 to 64"
                 )));
             }
         })
     }
 
+    /// What JPEG strips and tiles have in common, if that is how the page is packed.
+    fn jpeg(&mut self, compression: Compression) -> Result<Option<Arc<jpeg::Tables>>, Fault> {
+        if compression != Compression::Jpeg {
+            return Ok(None);
+        }
+        let mut tables = Vec::new();
+        for byte in self.numbers(Tag::JPEGTables)? {
+            tables.push(u8::try_from(byte).map_err(|_| bad(Tag::JPEGTables, byte))?);
+        }
+        // YCbCr of the specification is turned into what it stands for.
+        let colours = self.number(Tag::PhotometricInterpretation, 1)? == 6;
+        Ok(Some(Arc::new(jpeg::Tables::new(tables, colours))))
+    }
+
     /// Refuses what would change the pixels if it were ignored.
     fn refuse_exotic(&mut self) -> Result<(), Fault> {
-        if self.number(Tag::FillOrder, 1)? == 2 {
-            return Err(Fault::unsupported("the bits of each byte are in reverse order"));
+        match self.number(Tag::PhotometricInterpretation, 1)? {
+            3 => {
+                return Err(Fault::unsupported(
+                    "the pixels are indices into a palette; save it as gray values",
+                ));
+            }
+            5 => {
+                return Err(Fault::unsupported(
+                    "the colours are CMYK; save it as gray values or RGB",
+                ));
+            }
+            _ => {}
         }
         // TileDepth and ImageDepth of libtiff: tiles that are boxes.
         for tag in [Tag::Unknown(32_997), Tag::Unknown(32_998)] {
@@ -341,7 +474,6 @@ fn bad(tag: Tag, number: u64) -> Fault {
 /// `SampleFormat` as in TIFF 6.0, section 19.
 fn sample_name(format: u64, bits: u64) -> String {
     match (format, bits) {
-        (1 | 4, 1) => "bits (bool)".to_owned(),
         (1 | 4, bits) => format!("u{bits}"),
         (2, bits) => format!("i{bits}"),
         (3, bits) => format!("f{bits}"),

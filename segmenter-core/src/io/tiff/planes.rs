@@ -30,6 +30,11 @@ pub(super) fn series(
     series.spacing = image.spacing;
     series.channel_names = channel_names(image);
     check_size(image, &series, pages)?;
+    if let [Some(_)] = pages
+        && series.pages.len() > 1
+    {
+        series.continued = Some(0);
+    }
     Ok(series)
 }
 

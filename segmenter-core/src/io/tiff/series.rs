@@ -13,6 +13,8 @@ pub(super) struct Series {
     pub(super) pages: Vec<usize>,
     pub(super) spacing: [Option<f64>; 3],
     pub(super) channel_names: Vec<Option<String>>,
+    /// The only page of the file, where the pixels of all others lie behind its own.
+    pub(super) continued: Option<usize>,
 }
 
 /// An axis along which pages follow each other.
@@ -39,7 +41,9 @@ impl Series {
             }
         }
         let spacing = [None; 3];
-        Ok(Self { time_points, channels, slices, pages, spacing, channel_names: Vec::new() })
+        let channel_names = Vec::new();
+        let continued = None;
+        Ok(Self { time_points, channels, slices, pages, spacing, channel_names, continued })
     }
 
     /// The layout of an image of such pages.
@@ -51,6 +55,8 @@ impl Series {
             time_points: self.time_points,
             channels,
             extent: [self.slices, page.rows, page.columns],
+            scenes: 1,
+            levels: vec![[self.slices, page.rows, page.columns]],
             pixel: page.pixel,
             spacing: self.spacing,
             channel_names,

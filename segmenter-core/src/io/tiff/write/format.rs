@@ -111,12 +111,17 @@ fn long(size: usize) -> Value<'static> {
 /// `BitsPerSample` and `SampleFormat`: TIFF 6.0, sections 4 and 19.
 fn sample(pixel: PixelType) -> (u16, u16) {
     match pixel {
-        PixelType::U8 => (8, 1),
+        PixelType::Bool | PixelType::U8 => (8, 1),
         PixelType::I8 => (8, 2),
         PixelType::U16 => (16, 1),
         PixelType::I16 => (16, 2),
         PixelType::U32 => (32, 1),
+        PixelType::I32 => (32, 2),
+        PixelType::U64 => (64, 1),
+        PixelType::I64 => (64, 2),
+        PixelType::F16 => (16, 3),
         PixelType::F32 => (32, 3),
+        PixelType::F64 => (64, 3),
     }
 }
 

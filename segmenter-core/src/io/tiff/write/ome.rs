@@ -63,12 +63,21 @@ fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
 /// `PixelType` of the schema.
 fn pixel_type(pixel: PixelType) -> Result<&'static str, String> {
     Ok(match pixel {
-        PixelType::U8 => "uint8",
+        // Readers take the schema's "bit" for packed bits, and a byte each is what is stored.
+        PixelType::Bool | PixelType::U8 => "uint8",
         PixelType::I8 => "int8",
         PixelType::U16 => "uint16",
         PixelType::I16 => "int16",
         PixelType::U32 => "uint32",
+        PixelType::I32 => "int32",
         PixelType::F32 => "float",
+        PixelType::F64 => "double",
+        PixelType::F16 | PixelType::U64 | PixelType::I64 => {
+            return Err(format!(
+                "OME-TIFF has no pixels of type {pixel}; convert them to one that it has, such as \
+                 u32 or f32, or save them as .npy"
+            ));
+        }
     })
 }
 

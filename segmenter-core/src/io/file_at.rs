@@ -1,0 +1,62 @@
+//! Reading a file at any place, from several threads at once.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+};
+
+use super::fault::Fault;
+
+/// An open file without a position of its own.
+#[derive(Debug)]
+pub(super) struct FileAt {
+    file: File,
+    length: u64,
+}
+
+impl FileAt {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// So many bytes from a place on. Memory is taken for what the file has, not for what was claimed.
+    pub(super) fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
+        let cut =
+            || Fault::malformed(format!("{length} bytes at byte {offset} are needed, but cut off"));
+        let end = offset.checked_add(length).filter(|&end| end <= self.length).ok_or_else(cut)?;
+        let length = usize::try_from(end - offset).map_err(|_| cut())?;
+        let mut bytes = Vec::with_capacity(length);
+        let mut reader = At { file: &self.file, offset }.take(end - offset);
+        reader.read_to_end(&mut bytes)?;
+        if bytes.len() < length { Err(cut()) } else { Ok(bytes) }
+    }
+}
+
+/// A file from a place on.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = read_at(self.file, buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}

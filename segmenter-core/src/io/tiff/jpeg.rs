@@ -1,0 +1,78 @@
+//! Strips and tiles that are JPEG images.
+//!
+//! Source: TIFF Technical Note 2 (1995). Tables that all have in common are in a tag of their own, as
+//! a JPEG stream without an image; they go before the image of each.
+
+use zune_jpeg::{
+    JpegDecoder,
+    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
+};
+
+use super::super::fault::Fault;
+
+/// End of image, start of image: ITU-T T.81, table B.1.
+const END: &[u8] = &[0xFF, 0xD9];
+const START: &[u8] = &[0xFF, 0xD8];
+
+/// The tables of a page, and whether its colours are coded as luma and chroma.
+#[derive(Debug)]
+pub(super) struct Tables {
+    tables: Vec<u8>,
+    colours: bool,
+}
+
+impl Tables {
+    pub(super) fn new(tables: Vec<u8>, colours: bool) -> Self {
+        Self { tables, colours }
+    }
+
+    /// The pixels of a strip or tile of so many rows and columns: samples side by side.
+    pub(super) fn decode(
+        &self,
+        packed: &[u8],
+        [rows, columns]: [usize; 2],
+        samples: usize,
+    ) -> Result<Vec<u8>, Fault> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Fault::malformed(format!("a strip or tile is no JPEG image that can be read: {error}"))
+        };
+        let stream = self.stream(packed);
+        let space = match (samples, self.colours) {
+            (1, _) => ColorSpace::Luma,
+            (3, true) => ColorSpace::RGB,
+            // Samples that are not colours are stored as they are.
+            (3, false) => ColorSpace::YCbCr,
+            _ => {
+                return Err(Fault::unsupported(format!(
+                    "a JPEG image of {samples} samples; save it with another compression"
+                )));
+            }
+        };
+        let options = DecoderOptions::default()
+            .set_max_width(columns)
+            .set_max_height(rows.max(1))
+            .jpeg_set_out_colorspace(space);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(stream), options);
+        decoder.decode_headers().map_err(|error| broken(&error))?;
+        let found = decoder.dimensions();
+        if found != Some((columns, rows)) {
+            return Err(broken(&format!(
+                "it has {found:?} columns and rows, but {columns} and {rows} are needed"
+            )));
+        }
+        let pixels = decoder.decode().map_err(|error| broken(&error))?;
+        if pixels.len() == rows * columns * samples {
+            return Ok(pixels);
+        }
+        Err(broken(&format!("it has {} bytes of pixels", pixels.len())))
+    }
+
+    /// The image of a strip or tile with the tables before it.
+    fn stream(&self, packed: &[u8]) -> Vec<u8> {
+        let tables = self.tables.strip_suffix(END).unwrap_or(&self.tables);
+        if tables.is_empty() {
+            return packed.to_vec();
+        }
+        [tables, packed.strip_prefix(START).unwrap_or(packed)].concat()
+    }
+}
