@@ -138,8 +138,8 @@ impl Region {
             changes.extend(ends.into_iter().filter(|z| within.contains(z)));
         }
         if let Shape::Parts(parts) = self.shape() {
-            for Part::Add(region) | Part::Subtract(region) in parts {
-                region.collect_changes(within, changes);
+            for part in parts {
+                part.region().collect_changes(within, changes);
             }
         }
     }
@@ -163,17 +163,20 @@ impl Region {
 /// What is left of parts that are added and subtracted in order. Parts that are added one after the
 /// other are put in order once.
 fn assemble(parts: &[Part], plane: impl Fn(&Region) -> Runs) -> Runs {
-    let mut runs = Vec::new();
+    let (mut whole, mut added) = (Runs::default(), Vec::new());
     for part in parts {
-        match part {
-            Part::Add(region) => runs.extend(plane(region).iter()),
-            Part::Subtract(region) => {
-                let left = Runs::unordered(runs).difference(&plane(region));
-                runs = left.iter().collect();
-            }
+        let runs = plane(part.region());
+        if let Part::Add(_) = part {
+            added.extend(runs.iter());
+            continue;
         }
+        whole = whole.union(&Runs::unordered(std::mem::take(&mut added)));
+        whole = match part {
+            Part::Toggle(_) => whole.symmetric_difference(&runs),
+            _ => whole.difference(&runs),
+        };
     }
-    Runs::unordered(runs)
+    whole.union(&Runs::unordered(added))
 }
 
 /// The slices, rows and columns of a box; a plane is slice 0.

@@ -58,7 +58,8 @@ const LIMIT: f64 = 1e100;
 /// {"z": [3, 5]}
 /// ```
 ///
-/// A run is a row and the first and the last column that are painted in it.
+/// A run is a row and the first and the last column that are painted in it. A part is to `add`, to
+/// `subtract` or to `toggle`.
 ///
 /// ```
 /// use segmenter_core::{Region, Yx, Zyx};
@@ -97,6 +98,8 @@ pub(crate) enum Shape {
 pub(crate) enum Part {
     Add(Region),
     Subtract(Region),
+    /// What is in either, and not in both.
+    Toggle(Region),
 }
 
 impl Region {
@@ -221,6 +224,13 @@ impl Region {
         self.with_part(Part::Subtract(other))
     }
 
+    /// What is in this region or in the other, and not in both: every second one of outlines that lie in
+    /// each other is a hole.
+    #[must_use]
+    pub fn symmetric_difference(self, other: Self) -> Self {
+        self.with_part(Part::Toggle(other))
+    }
+
     /// A chain of additions and subtractions stays one list, so that it nests no deeper.
     fn with_part(self, part: Part) -> Self {
         match self {
@@ -312,10 +322,16 @@ impl Region {
 }
 
 impl Part {
+    pub(crate) fn region(&self) -> &Region {
+        match self {
+            Self::Add(region) | Self::Subtract(region) | Self::Toggle(region) => region,
+        }
+    }
+
     fn added(&self) -> Option<&Region> {
         match self {
             Self::Add(region) => Some(region),
-            Self::Subtract(_) => None,
+            Self::Subtract(_) | Self::Toggle(_) => None,
         }
     }
 }

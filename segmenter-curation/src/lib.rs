@@ -7,8 +7,9 @@
 //! makes the [`Sample`](segmenter_core::Sample) that training takes, and [`split`] says which are
 //! trained on and which are only looked at.
 //!
-//! What a person draws comes from [`napari`] shapes, from the Allen Cell Segmenter's [`plugin`]
-//! files, or from an application's own [`Region`](segmenter_core::Region)s.
+//! What a person draws comes from the files of napari, QuPath and ImageJ, from painted masks (all of
+//! which [`regions`] reads), from the Allen Cell Segmenter's [`plugin`] files, or from an
+//! application's own [`Region`](segmenter_core::Region)s. [`outline`] turns label images into regions.
 //!
 //! # Example: exclude a polygon
 //!
@@ -59,16 +60,20 @@
 
 mod entry;
 mod excluded;
+pub mod geojson;
 mod image_path;
+pub mod imagej;
 mod load;
 mod merged;
 mod name_pattern;
 pub mod napari;
 mod natural;
+pub mod outline;
 pub mod pairing;
 mod path;
 pub mod plugin;
 mod record;
+pub mod regions;
 mod rule;
 pub mod session;
 mod set;

@@ -13,20 +13,19 @@
 //! where there is an `axis-2`. Coordinates are in pixels, whatever the scale of the layer, and of
 //! single precision.
 
+mod write;
+
 use std::{
-    f64::consts::TAU,
     fmt,
     path::{Path, PathBuf},
 };
 
 use csv::StringRecord;
-use segmenter_core::{InvalidRegion, Region};
+use segmenter_core::{Ellipse, InvalidRegion, Region};
 
+pub use self::write::write_shapes;
 pub use crate::table::TableError;
 use crate::table::{Table, list};
-
-/// Points on the rim of an ellipse. napari makes 100, of which the last is the first again.
-const RIM: u8 = 99;
 
 /// Why shapes were not read.
 #[derive(Debug, thiserror::Error)]
@@ -65,12 +64,6 @@ pub enum ShapeFaultReason {
         column: &'static str,
         /// The cell.
         found: String,
-    },
-    /// A line or a path.
-    #[error("a {shape} encloses no area; draw a polygon, a rectangle or an ellipse")]
-    NoArea {
-        /// `line` or `path`.
-        shape: String,
     },
     /// A type of shape that napari doesn't have.
     #[error("`{shape}` is no shape of napari; they are polygon, rectangle, ellipse, path and line")]
@@ -129,10 +122,11 @@ impl fmt::Display for ShapeFault {
 
 /// Reads the shapes of a napari layer as regions, in the order in which they were drawn.
 ///
-/// Polygons and rectangles are the polygons of their vertices. An ellipse, of which napari saves the
-/// four corners around it, is the polygon of the 99 points that napari puts on its rim. They cover
-/// the pixels that napari's `to_masks` covers. With a z-axis, a shape lies in its slice alone;
-/// without, in all. Lines and paths enclose no area and are refused.
+/// Polygons and rectangles are the polygons of their vertices, in single precision as napari keeps
+/// them, and cover the pixels that its `to_masks` covers. An ellipse, of which napari saves the four
+/// corners around it, is the true ellipse that touches their box; napari fills 99 points on its rim,
+/// which leaves out up to one of a few thousand pixels. napari doesn't save the width of paths and
+/// lines: they are one pixel wide. With a z-axis, a shape lies in its slice alone; without, in all.
 ///
 /// ```
 /// use segmenter_core::Yx;
@@ -221,18 +215,15 @@ impl Shape {
     }
 
     fn region(&self) -> Result<Region, ShapeFaultReason> {
-        let corners = self.points.iter().map(|point| (point.x, point.y)).collect();
-        let points: Vec<(f64, f64)> = match self.kind.as_str() {
-            "polygon" => corners,
-            "rectangle" | "ellipse" if corners.len() != 4 => {
-                return Err(self.corners());
-            }
-            "rectangle" => corners,
-            "ellipse" => rim([corners[0], corners[1], corners[2], corners[3]]),
-            "path" | "line" => return Err(ShapeFaultReason::NoArea { shape: self.kind.clone() }),
+        let corners: Vec<_> = self.points.iter().map(|point| (point.x, point.y)).collect();
+        let region = match self.kind.as_str() {
+            "rectangle" | "ellipse" if corners.len() != 4 => return Err(self.corners()),
+            "polygon" | "rectangle" => Region::polygon(corners),
+            "ellipse" => ellipse(&corners).map(Region::ellipse),
+            "path" | "line" => Region::path(corners, 1.0),
             _ => return Err(ShapeFaultReason::UnknownShape { shape: self.kind.clone() }),
         };
-        let region = Region::polygon(points).map_err(ShapeFaultReason::Region)?;
+        let region = region.map_err(ShapeFaultReason::Region)?;
         Ok(match self.slice()? {
             Some(z) => region.through_z(z..=z),
             None => region,
@@ -298,42 +289,23 @@ fn whole(number: f64) -> Option<usize> {
     valid.then_some(number as usize)
 }
 
-/// The rim of the ellipse within four corners, as napari's `triangulate_ellipse` makes it: half the
-/// sides of the box are the axes, and the angles start at the middle of a side.
-///
-/// napari fills the polygon of these points and the centre; the line to the centre and back encloses
-/// nothing, so the centre is left out here. It would only show where an ellipse has no width.
-fn rim(corners: [(f64, f64); 4]) -> Vec<(f64, f64)> {
+/// The ellipse within four corners, as napari's `triangulate_ellipse` places it: its centre is theirs,
+/// and its axes are half of the first two sides.
+fn ellipse(corners: &[(f64, f64)]) -> Result<Ellipse, InvalidRegion> {
     let axis = |of: fn(&(f64, f64)) -> f64| {
-        let values = corners.each_ref().map(of);
-        let centre = values.into_iter().fold(0.0, |sum, value| single(sum + value)) / 4.0;
-        let centred = values.map(|value| single(value - centre));
-        let half = |to: f64, from: f64| single(to - from) / 2.0;
-        (centre, half(centred[1], centred[0]), half(centred[2], centred[1]))
+        let at = |corner: usize| of(&corners[corner]);
+        let centre = corners.iter().map(of).sum::<f64>() / 4.0;
+        (centre, (at(1) - at(0)) / 2.0, (at(2) - at(1)) / 2.0)
     };
     let (x, y) = (axis(|corner| corner.0), axis(|corner| corner.1));
-    let point = |at: u8| {
-        let (sin, cos) = (TAU * f64::from(at) / f64::from(RIM)).sin_cos();
-        let (sin, cos) = (single(sin), single(cos));
-        let on = |(centre, first, second): (f64, f64, f64)| {
-            single(centre + single(single(cos * first) + single(sin * second)))
-        };
-        (on(x), on(y))
-    };
-    (0..RIM).map(point).collect()
-}
-
-/// To single precision, in which napari calculates.
-#[allow(clippy::cast_possible_truncation, reason = "rounding is what this is for")]
-fn single(number: f64) -> f64 {
-    f64::from(number as f32)
+    Ellipse::from_axes((x.0, y.0), [(x.1, y.1), (x.2, y.2)])
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use segmenter_core::{Yx, Zyx};
+    use segmenter_core::{Yx, Zyx, io::Existing};
 
     use super::*;
 
@@ -373,6 +345,33 @@ mod tests {
     }
 
     #[test]
+    fn a_path_and_a_line_are_one_pixel_wide() {
+        let text = PLANE.to_owned()
+            + &shape(0, "path", &["1,1", "1,4", "3,4"])
+            + &shape(1, "line", &["5,0", "5,7"]);
+        let counts = read(&text).unwrap().into_iter().map(|r| r.rasterise::<Yx>([9, 9]).count());
+        assert_eq!(counts.collect::<Vec<_>>(), [6, 8]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_equal() {
+        let text = VOLUME.to_owned()
+            + &shape(0, "rectangle", &["3,0,0", "3,0,3", "3,2,3", "3,2,0"])
+            + &shape(1, "ellipse", &["0,1,2", "0,1,5", "0,4.5,5", "0,4.5,2"])
+            + &shape(2, "polygon", &["3.0,1,2.25", "3.0,1,5", "3.0,4,2"])
+            + &shape(3, "path", &["2,1,2", "2,1,5"]);
+        let regions = read(&text).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shapes.csv");
+        write_shapes(&path, &regions, Existing::Refuse).unwrap();
+        assert_eq!(read_shapes(&path).unwrap(), regions);
+
+        let whole = [Region::whole_slices(0..=1), regions[0].clone()];
+        let error = write_shapes(folder.path().join("a.csv"), &whole, Existing::Refuse);
+        assert!(error.unwrap_err().to_string().contains("region 0"));
+    }
+
+    #[test]
     fn with_a_z_axis_a_shape_lies_in_its_slice() {
         let text = VOLUME.to_owned() + &shape(0, "polygon", &["3.0,1,2", "3.0,1,5", "3.0,4,2"]);
         let regions = read(&text).unwrap();
@@ -381,10 +380,10 @@ mod tests {
         assert!(mask.view()[[3, 1, 5]] && !mask.view()[[2, 1, 5]]);
     }
 
-    /// What scikit-image 0.26.0's `polygon2mask` covers of the points that napari's formula, written
-    /// in NumPy, gives for the same corners; see `make_ellipses.py` in `tests/fixtures`.
+    /// What the equation of the ellipse holds, in exact fractions; see `make_ellipses.py` in
+    /// `tests/fixtures`.
     #[test]
-    fn an_ellipse_covers_what_it_covers_in_napari() {
+    fn an_ellipse_covers_the_centres_within_it() {
         let fixtures = include_str!("../tests/fixtures/ellipses.txt");
         let mut ellipses = 0;
         for line in fixtures.lines() {
@@ -413,7 +412,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_named_by_its_line() {
         let text = VOLUME.to_owned()
-            + &shape(0, "path", &["3,1,2", "3,1,5"])
+            + &shape(0, "ellipse", &["3,1,2", "3,1,5", "3,1,5", "3,1,2"])
             + &shape(1, "ellipse", &["3,1,2", "3,1,5", "3,4,2"])
             + &shape(2, "polygon", &["3,1,2", "4,1,5", "3,4,2"])
             + &shape(3, "polygon", &["3,1,2", "3,x,5", "3,4,NaN", "3,1,"])
@@ -422,21 +421,21 @@ mod tests {
             + "6,polygon,0,1,1,1\n6,line,1,1,1,1\n"
             + &shape(7, "polygon", &["1,1,2", "1,inf,3"]);
         let expected = [
-            (2, "a path encloses no area; draw a polygon, a rectangle or an ellipse"),
-            (4, "the shape `ellipse` needs 4 corners, found 3"),
-            (7, "the shape goes from z 3 to z 4; it has to lie in one slice"),
-            (11, "axis-1 is `x`, not a number"),
-            (13, "axis-2 is ``, not a number"),
-            (14, "z is -1, which is no slice: slices are whole numbers from 0"),
+            (2, "the two axes of an ellipse have a length and different directions, these do not"),
+            (6, "the shape `ellipse` needs 4 corners, found 3"),
+            (9, "the shape goes from z 3 to z 4; it has to lie in one slice"),
+            (13, "axis-1 is `x`, not a number"),
+            (15, "axis-2 is ``, not a number"),
+            (16, "z is -1, which is no slice: slices are whole numbers from 0"),
             (
-                15,
+                17,
                 "`blob` is no shape of napari; they are polygon, rectangle, ellipse, path and line",
             ),
-            (17, "the shape is a polygon and a line"),
+            (19, "the shape is a polygon and a line"),
         ];
         let found = faults(&text);
         assert_eq!(found[..8], expected.map(|(line, reason)| (line, reason.to_owned())));
-        assert_eq!((found[8].0, found.len()), (18, 9));
+        assert_eq!((found[8].0, found.len()), (20, 9));
         assert!(found[8].1.contains("points [1]"), "{}", found[8].1);
     }
 

@@ -99,6 +99,10 @@ impl Runs {
         self.combined(other, |a, b| a && !b)
     }
 
+    pub(crate) fn symmetric_difference(&self, other: &Self) -> Self {
+        self.combined(other, |a, b| a != b)
+    }
+
     /// What a rule keeps of being in one and in the other. It keeps nothing that is in neither.
     fn combined(&self, other: &Self, keep: impl Fn(bool, bool) -> bool) -> Self {
         let (mut a, mut b) = (self.ends().peekable(), other.ends().peekable());

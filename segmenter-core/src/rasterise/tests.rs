@@ -394,6 +394,7 @@ proptest! {
         };
         prop_assert_eq!(x.union(&y), Runs::of_pixels(&both(|a, b| a | b), 5));
         prop_assert_eq!(x.difference(&y), Runs::of_pixels(&both(|a, b| a & !b), 5));
+        prop_assert_eq!(x.symmetric_difference(&y), Runs::of_pixels(&both(|a, b| a ^ b), 5));
         let mixed = y.iter().chain(x.iter()).collect();
         prop_assert_eq!(Runs::unordered(mixed), x.union(&y));
     }

@@ -35,6 +35,7 @@ pub(super) struct Drawing {
 enum PartDrawing {
     Add(Region),
     Subtract(Region),
+    Toggle(Region),
 }
 
 impl Drawing {
@@ -114,6 +115,7 @@ impl From<PartDrawing> for Part {
         match part {
             PartDrawing::Add(region) => Self::Add(region),
             PartDrawing::Subtract(region) => Self::Subtract(region),
+            PartDrawing::Toggle(region) => Self::Toggle(region),
         }
     }
 }
@@ -123,6 +125,7 @@ impl From<Part> for PartDrawing {
         match part {
             Part::Add(region) => Self::Add(region),
             Part::Subtract(region) => Self::Subtract(region),
+            Part::Toggle(region) => Self::Toggle(region),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use geo::{Validation, algorithm::validation::InvalidPolygon};
 
-use super::{Part, Region, Shape};
+use super::{Region, Shape};
 
 /// What makes a polygon invalid by the rules of the Open Geospatial Consortium, such as a boundary
 /// that crosses itself.
@@ -43,8 +43,8 @@ impl Region {
 
     fn collect_faults(&self, faults: &mut Vec<RegionFault>, outlines: &mut usize) {
         if let Shape::Parts(parts) = &self.shape {
-            for Part::Add(region) | Part::Subtract(region) in parts {
-                region.collect_faults(faults, outlines);
+            for part in parts {
+                part.region().collect_faults(faults, outlines);
             }
             return;
         }

@@ -1,4 +1,4 @@
-//! Reading the zip archives that NumPy and PyTorch write.
+//! Reading the zip archives that NumPy, PyTorch and ImageJ write, and writing such.
 //!
 //! A small reader of the format in PKWARE's APPNOTE.TXT 6.3.10: stored and deflated entries, with
 //! the 64-bit extensions. It trusts only the central directory, checks each entry against it, and
@@ -15,7 +15,7 @@ use std::{
 
 use flate2::{Crc, read::DeflateDecoder};
 
-pub(crate) use write::ArchiveWriter;
+pub use write::ArchiveWriter;
 
 use directory::{Directory, Entry, Fields, parse_entries};
 

@@ -9,8 +9,10 @@ const ALIGNMENT: u64 = 64;
 
 const LOCAL_HEADER: u64 = 30;
 
-/// An archive under way, in the format of APPNOTE.TXT 6.3.10 without its 64-bit extensions.
-pub(crate) struct ArchiveWriter<W> {
+/// An archive under way, in the format of APPNOTE.TXT 6.3.10 without its 64-bit extensions. Its bytes
+/// depend on nothing but the names and contents of its entries.
+#[derive(Debug)]
+pub struct ArchiveWriter<W> {
     output: W,
     offset: u64,
     directory: Vec<u8>,
@@ -18,12 +20,16 @@ pub(crate) struct ArchiveWriter<W> {
 }
 
 impl<W: Write> ArchiveWriter<W> {
-    pub(crate) fn new(output: W) -> Self {
+    /// An archive without entries.
+    pub fn new(output: W) -> Self {
         Self { output, offset: 0, directory: Vec::new(), entries: 0 }
     }
 
-    /// Adds an entry whose content begins at a multiple of 64 bytes.
-    pub(crate) fn add(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+    /// Adds an entry, stored as it is, whose content begins at a multiple of 64 bytes.
+    ///
+    /// # Errors
+    /// If the output fails, or the archive would have more than 4 GiB or 65535 entries.
+    pub fn add(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
         let padding = self.padding(name);
         let fields = Fields::new(name, content, padding.len())?;
         let offset = limited(self.offset, "the archive")?;
@@ -40,7 +46,10 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     /// Writes the directory.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the output fails, or the directory is too large.
+    pub fn finish(mut self) -> io::Result<()> {
         let start = limited(self.offset, "the archive")?;
         let length = limited(self.directory.len() as u64, "the directory")?;
         let directory = std::mem::take(&mut self.directory);
