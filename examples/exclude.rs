@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use segmenter::{
     Mask, Region, Space, VoxelSize, Yx, Zyx,
-    curation::napari,
     io::{self, Axes, ImageInfo},
 };
 
@@ -20,15 +19,17 @@ use support::{AnyError, Args, Asked};
 const HELP: &str = "\
 Draws regions into a mask of the voxels that count: 1 counts, 0 is excluded.
 
-Usage: exclude --image IMAGE --regions SHAPES --output MASK
+Usage: exclude --image IMAGE --regions FILE --output MASK
 
-  --image IMAGE     the image that the regions were drawn on
-  --regions SHAPES  shapes as napari saves them: a CSV with the columns
-                    index,shape-type,vertex-index,axis-0,axis-1[,axis-2]
-  --output MASK     an OME-TIFF of bytes, with the image's voxel size
+  --image IMAGE   the image that the regions were drawn on
+  --regions FILE  shapes of napari (.csv), polygons of the Allen Cell Segmenter
+                  (.npy), objects of QuPath (.geojson), selections of ImageJ
+                  (.roi, RoiSet.zip), or a painted mask or label image
+                  (TIFF, PNG)
+  --output MASK   an OME-TIFF of bytes, with the image's voxel size
 
 A region covers the voxels whose centres it holds, its edge included, in all
-slices, or in the slice that its vertices name.";
+slices, or in those that the file names.";
 
 fn main() -> ExitCode {
     support::exit(run())
@@ -41,7 +42,7 @@ fn run() -> Result<(), AnyError> {
     };
     args.no_words()?;
     let info = io::probe(args.path("image")?)?;
-    let regions = napari::read_shapes(args.path("regions")?)?;
+    let regions = support::regions(&args.path("regions")?)?;
     match info.axes {
         Axes::Yx => exclude::<Yx>(&info, &regions, &args),
         Axes::Zyx => exclude::<Zyx>(&info, &regions, &args),

@@ -10,7 +10,6 @@ use std::{path::Path, process::ExitCode};
 
 use segmenter::{
     Labels, Region, Space, Yx, Zyx,
-    curation::napari,
     io::{self, Axes},
 };
 
@@ -20,18 +19,19 @@ use support::{AnyError, Args, Asked, with_causes};
 const HELP: &str = "\
 Merges two segmentations: the base, but the other inside regions.
 
-Usage: merge --base A --other B --regions SHAPES --output MERGED
+Usage: merge --base A --other B --regions FILE --output MERGED
 
-  --base A          a label image or mask
-  --other B         another of the same extent
-  --regions SHAPES  where the other counts: shapes as napari saves them, a CSV
-                    with the columns
-                    index,shape-type,vertex-index,axis-0,axis-1[,axis-2]
-  --output MERGED   an OME-TIFF of 16-bit ids, or 32-bit if one needs it, with
-                    the base's voxel size
+  --base A         a label image or mask
+  --other B        another of the same extent
+  --regions FILE   where the other counts: shapes of napari (.csv), polygons of
+                   the Allen Cell Segmenter (.npy), objects of QuPath
+                   (.geojson), selections of ImageJ (.roi, RoiSet.zip), or a
+                   painted mask or label image (TIFF, PNG)
+  --output MERGED  an OME-TIFF of 16-bit ids, or 32-bit if one needs it, with
+                   the base's voxel size
 
 A region covers the voxels whose centres it holds, its edge included, in all
-slices, or in the slice that its vertices name. Ids are taken as they are.";
+slices, or in those that the file names. Ids are taken as they are.";
 
 fn main() -> ExitCode {
     support::exit(run())
@@ -44,7 +44,7 @@ fn run() -> Result<(), AnyError> {
     };
     args.no_words()?;
     let base = args.path("base")?;
-    let regions = napari::read_shapes(args.path("regions")?)?;
+    let regions = support::regions(&args.path("regions")?)?;
     match io::probe(&base)?.axes {
         Axes::Yx => merge::<Yx>(&base, &regions, &args),
         Axes::Zyx => merge::<Zyx>(&base, &regions, &args),
@@ -54,8 +54,8 @@ fn run() -> Result<(), AnyError> {
 fn merge<S: Space>(base: &Path, regions: &[Region], args: &Args) -> Result<(), AnyError> {
     let other_path = args.path("other")?;
     let (base, other) = (Labels::<S>::open(base)?, Labels::<S>::open(&other_path)?);
-    let merge = |merged: Labels<S>, region| merged.merged_with(&other, region);
-    let merged = regions.iter().try_fold(base.clone(), merge).map_err(|error| {
+    let inside = Region::any_of(regions.iter().cloned());
+    let merged = base.merged_with(&other, &inside).map_err(|error| {
         format!("{}: does not fit the base: {}", other_path.display(), with_causes(&error))
     })?;
     merged.save(args.path("output")?)?;

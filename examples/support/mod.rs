@@ -19,7 +19,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::Arg;
-use segmenter::{Space, io};
+use segmenter::{Region, Space, curation::regions, io};
 
 /// Any error, for the last line a program prints.
 pub(crate) type AnyError = Box<dyn Error>;
@@ -162,6 +162,20 @@ pub(crate) fn bar(length: usize, what: &str) -> ProgressBar {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_prefix(what.to_owned());
     bar
+}
+
+/// The regions of a file of any kind; what the file says beyond that is printed.
+pub(crate) fn regions(path: &Path) -> Result<Vec<Region>, AnyError> {
+    let found = regions::read(path)?;
+    for ignored in &found.ignored {
+        eprintln!("not kept of {}: {ignored}", path.display());
+    }
+    for (index, named) in found.regions.iter().enumerate() {
+        for fault in named.region.faults() {
+            eprintln!("region {index} is filled by the even-odd rule: {fault}");
+        }
+    }
+    Ok(found.into_regions().collect())
 }
 
 /// A file's name without its folder and without `.ome.tif(f)`, `.tif(f)` or `.png`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use geo::{Coord, LineString, Polygon};
-use ndarray::{ArrayView2, Axis, Ix3};
+use ndarray::Array;
 use segmenter_core::{InvalidRegion, Labels, Region, Space, Window};
 
 /// Traces the objects of a label image: for each id but 0, the outlines of its pixels, slice by slice.
@@ -30,10 +30,10 @@ use segmenter_core::{InvalidRegion, Labels, Region, Space, Window};
 pub fn trace<S: Space>(labels: &Labels<S>) -> Result<Vec<(u32, Region)>, InvalidRegion> {
     let mut pieces = BTreeMap::<u32, Vec<Region>>::new();
     let [slices, rows, columns] = S::to_zyx(labels.extent());
-    let ids = labels.view();
-    let ids = ids.to_shape(Ix3(slices, rows, columns)).expect("a plane is a volume of one slice");
-    for (z, plane) in ids.axis_iter(Axis(0)).enumerate() {
-        for (id, polygon) in Tracer::new(plane).polygons() {
+    let ids: Vec<u32> = labels.view().iter().copied().collect();
+    let plane = Plane { rows, columns };
+    for (z, ids) in (0..slices).map(|z| (z, &ids[z * rows * columns..][..rows * columns])) {
+        for (id, polygon) in Tracer::new(ids, plane).polygons() {
             let piece = Region::try_from(polygon)?;
             let piece = if S::RANK == 3 { piece.through_z(z..=z) } else { piece };
             pieces.entry(id).or_default().push(piece);
@@ -49,7 +49,7 @@ pub fn trace<S: Space>(labels: &Labels<S>) -> Result<Vec<(u32, Region)>, Invalid
 /// The label image of these objects. Where some overlap, the last one is seen.
 #[must_use]
 pub fn fill<S: Space>(extent: S::Extent, objects: &[(u32, Region)]) -> Labels<S> {
-    let mut ids = ndarray::Array::zeros(S::dim(extent));
+    let mut ids = Array::zeros(S::dim(extent));
     if let Some(voxels) = ids.as_slice_mut() {
         for (id, region) in objects {
             region.for_each_run(&Window::<S>::whole(extent), |run| voxels[run].fill(*id));
@@ -70,8 +70,27 @@ enum Way {
     Up,
 }
 
+#[derive(Clone, Copy)]
+struct Plane {
+    rows: usize,
+    columns: usize,
+}
+
+impl Plane {
+    /// Where a pixel is in memory, if it is in the plane.
+    fn at(self, (row, column): (usize, usize)) -> Option<usize> {
+        (row < self.rows && column < self.columns).then(|| row * self.columns + column)
+    }
+
+    /// All pixels as (row, column), in the order of memory.
+    fn pixels(self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.rows).flat_map(move |row| (0..self.columns).map(move |column| (row, column)))
+    }
+}
+
 struct Tracer<'a> {
-    ids: ArrayView2<'a, u32>,
+    ids: &'a [u32],
+    plane: Plane,
     /// Whether the upper edge of a pixel was followed, with the pixel below it to the right.
     above: Vec<bool>,
     /// Whether the lower edge was, with the pixel above it to the right.
@@ -81,20 +100,17 @@ struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    fn new(ids: ArrayView2<'a, u32>) -> Self {
+    fn new(ids: &'a [u32], plane: Plane) -> Self {
         let none = vec![false; ids.len()];
-        Self { ids, above: none.clone(), below: none, pieces: pieces(ids) }
+        Self { ids, plane, above: none.clone(), below: none, pieces: pieces(ids, plane) }
     }
 
     /// The polygons of all pieces, in the order of their first pixels.
     fn polygons(mut self) -> Vec<(u32, Polygon<f64>)> {
         let mut polygons = Vec::<(u32, Polygon<f64>)>::new();
         let mut of_piece = BTreeMap::new();
-        let (rows, columns) = self.ids.dim();
-        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)))
-        {
-            let at = row * columns + column;
-            let id = self.ids[[row, column]];
+        for (at, (row, column)) in self.plane.pixels().enumerate() {
+            let id = self.ids[at];
             if id == 0 {
                 continue;
             }
@@ -117,7 +133,7 @@ impl<'a> Tracer<'a> {
     }
 
     fn id(&self, row: Option<usize>, column: Option<usize>) -> u32 {
-        row.zip(column).and_then(|(row, column)| self.ids.get([row, column])).copied().unwrap_or(0)
+        row.zip(column).and_then(|pixel| self.plane.at(pixel)).map_or(0, |at| self.ids[at])
     }
 
     /// Follows a boundary around the pixels to its right until it is back, and notes where it turns.
@@ -158,11 +174,11 @@ impl<'a> Tracer<'a> {
 
     /// Notes that an upper or a lower edge was followed.
     fn mark(&mut self, corner: Corner, way: Way) {
-        let columns = self.ids.ncols();
-        if let (Some(row), Some(column)) = right_pixel(corner, way) {
+        let (row, column) = right_pixel(corner, way);
+        if let Some(at) = row.zip(column).and_then(|pixel| self.plane.at(pixel)) {
             match way {
-                Way::Right => self.above[row * columns + column] = true,
-                Way::Left => self.below[row * columns + column] = true,
+                Way::Right => self.above[at] = true,
+                Way::Left => self.below[at] = true,
                 Way::Down | Way::Up => {}
             }
         }
@@ -217,18 +233,17 @@ fn right_pixel((row, column): Corner, way: Way) -> (Option<usize>, Option<usize>
 }
 
 /// Numbers the pieces of pixels of one id that share edges.
-fn pieces(ids: ArrayView2<'_, u32>) -> Vec<u32> {
-    let (rows, columns) = ids.dim();
+fn pieces(ids: &[u32], plane: Plane) -> Vec<u32> {
     let mut pieces = vec![0; ids.len()];
     let (mut piece, mut open) = (0, Vec::new());
-    for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-        let id = ids[[row, column]];
-        if id == 0 || pieces[row * columns + column] != 0 {
+    for (at, pixel) in plane.pixels().enumerate() {
+        let id = ids[at];
+        if id == 0 || pieces[at] != 0 {
             continue;
         }
         piece += 1;
-        pieces[row * columns + column] = piece;
-        open.push((row, column));
+        pieces[at] = piece;
+        open.push(pixel);
         while let Some((row, column)) = open.pop() {
             let beside = [
                 (row.wrapping_sub(1), column),
@@ -236,10 +251,10 @@ fn pieces(ids: ArrayView2<'_, u32>) -> Vec<u32> {
                 (row, column.wrapping_sub(1)),
                 (row, column + 1),
             ];
-            for (row, column) in beside {
-                if ids.get([row, column]) == Some(&id) && pieces[row * columns + column] == 0 {
-                    pieces[row * columns + column] = piece;
-                    open.push((row, column));
+            for pixel in beside {
+                if let Some(at) = plane.at(pixel).filter(|&at| ids[at] == id && pieces[at] == 0) {
+                    pieces[at] = piece;
+                    open.push(pixel);
                 }
             }
         }

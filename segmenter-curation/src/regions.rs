@@ -177,10 +177,13 @@ pub fn read(path: impl AsRef<Path>) -> Result<Regions, RegionsError> {
         _ if start.starts_with(b"Iout") => imagej::read_roi(path)
             .map(|(region, ignored)| Regions { regions: region.into_iter().collect(), ignored }),
         _ if start.starts_with(b"PK") => imagej::read_roi_set(path),
-        _ if start.starts_with(b"\x93NUMPY") => polygons(path),
+        _ if start.starts_with(b"\x93NUMPY") => check_size(path).and_then(|()| polygons(path)),
         _ if is_image(&start) => painted(path),
         Some(b'{' | b'[') => geojson::read(path),
-        _ => Ok(napari::read_shapes(path)?.into_iter().collect()),
+        _ => {
+            check_size(path)?;
+            Ok(napari::read_shapes(path)?.into_iter().collect())
+        }
     }
 }
 
@@ -198,14 +201,16 @@ fn is_image(start: &[u8]) -> bool {
 
 /// The bytes of a file that is not larger than it may be.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, RegionsError> {
+    check_size(path)?;
+    fs::read(path).map_err(|source| RegionsError::Io { path: path.to_owned(), source })
+}
+
+fn check_size(path: &Path) -> Result<(), RegionsError> {
     let io = |source| RegionsError::Io { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let mut file = fs::File::open(path).map_err(io)?.take(LIMIT + 1);
-    file.read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > LIMIT {
+    if fs::metadata(path).map_err(io)?.len() > LIMIT {
         return Err(RegionsError::TooLarge { path: path.to_owned(), limit: LIMIT });
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn polygons(path: &Path) -> Result<Regions, RegionsError> {

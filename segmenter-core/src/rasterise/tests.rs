@@ -48,6 +48,17 @@ fn three_hundred_polygons_are_filled_as_scikit_image_fills_them() {
     assert_eq!(polygons, 300);
 }
 
+/// Among them are points in one place, slivers, crossings, and coordinates up to 10¹⁷; those with more
+/// than three points in no order cross themselves.
+#[test]
+fn faults_of_any_polygon_are_listed() {
+    let regions = SCIKIT_IMAGE.lines().map(|line| Region::polygon(parse(line).1).unwrap());
+    let faulty = regions.filter(|region| !region.faults().is_empty()).count();
+    assert!(faulty > 150, "{faulty} of 300");
+    let far = [(-1e100, -1e100), (1e100, -1e100), (1e100, 1e100)];
+    assert_eq!(Region::polygon(far).unwrap().faults(), []);
+}
+
 /// `POLYGON_MASKS=FILE` compares all polygons of a file that `make_fixtures.py` wrote.
 #[test]
 fn any_number_of_polygons_are_filled_as_scikit_image_fills_them() {
@@ -308,8 +319,8 @@ fn parts_are_added_and_subtracted_in_order_slice_by_slice() {
 fn a_slice_is_covered_from_edge_to_edge_in_one_run() {
     let region = Region::whole_slices(1..=2);
     let mut runs = Vec::new();
-    region.for_each_run(&Window::<Zyx>::whole([5, 3, 4]), |run| runs.push(run));
-    assert_eq!(runs, [12..36]);
+    region.for_each_run(&Window::<Zyx>::whole([5, 3, 4]), |run| runs.push((run.start, run.end)));
+    assert_eq!(runs, [(12, 36)]);
 }
 
 #[test]
