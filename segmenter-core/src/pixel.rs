@@ -23,6 +23,9 @@ pub trait Pixel:
     /// Appends the value's little-endian bytes.
     fn extend_le_bytes(self, bytes: &mut Vec<u8>);
 
+    /// Appends the little-endian bytes of many values.
+    fn extend_all_le_bytes(values: impl ExactSizeIterator<Item = Self>, bytes: &mut Vec<u8>);
+
     /// The value of these little-endian bytes, or `None` if they are too many or too few.
     fn from_le_slice(bytes: &[u8]) -> Option<Self>;
 
@@ -175,6 +178,16 @@ macro_rules! pixel {
                 bytes.extend_from_slice(&self.to_le_bytes());
             }
 
+            fn extend_all_le_bytes(
+                values: impl ExactSizeIterator<Item = Self>,
+                bytes: &mut Vec<u8>,
+            ) {
+                let start = bytes.len();
+                bytes.resize(start + values.len() * size_of::<Self>(), 0);
+                let (places, _) = bytes[start..].as_chunks_mut();
+                places.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_le_bytes());
+            }
+
             fn from_le_slice(bytes: &[u8]) -> Option<Self> {
                 bytes.try_into().ok().map(Self::from_le_bytes)
             }
@@ -226,6 +239,10 @@ impl Pixel for bool {
 
     fn extend_le_bytes(self, bytes: &mut Vec<u8>) {
         bytes.push(u8::from(self));
+    }
+
+    fn extend_all_le_bytes(values: impl ExactSizeIterator<Item = Self>, bytes: &mut Vec<u8>) {
+        bytes.extend(values.map(u8::from));
     }
 
     fn from_le_slice(bytes: &[u8]) -> Option<Self> {

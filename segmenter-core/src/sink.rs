@@ -7,14 +7,14 @@ use crate::{Space, Window, io::SaveError};
 /// Something that takes the voxels of an image box by box: a file or store that is larger than
 /// memory, or a grid in memory.
 ///
-/// This trait is the mirror of [`Source`](crate::Source): what streaming prediction writes its result
-/// into and what a merge is written into as it is computed, so that neither has to know the format.
-/// What is written is described once, by a [`NewImage`](crate::NewImage).
+/// This trait is the mirror of [`Source`](crate::Source): what streaming prediction writes its
+/// result into and what a merge is written into as it is computed, so that neither has to know the
+/// format. What is written is described once, by a [`NewImage`](crate::NewImage).
 ///
 /// # Boxes
-/// A sink stores *blocks*, cells of a lattice that begins at the first voxel; those at the far ends of
-/// the axes are cut off there. A box that is written consists of whole blocks, as many as wanted, and
-/// boxes come in any order and from any thread. Each block is written once.
+/// A sink stores *blocks*, cells of a lattice that begins at the first voxel; those at the far ends
+/// of the axes are cut off there. A box that is written consists of whole blocks, as many as
+/// wanted, and boxes come in any order and from any thread. Each block is written once.
 /// [`Window::blocks`] walks the blocks one by one; larger boxes are faster where one thread writes,
 /// because the blocks of a box are packed on all cores.
 ///
@@ -22,8 +22,35 @@ use crate::{Space, Window, io::SaveError};
 /// number of threads.
 ///
 /// # The end
-/// Nothing appears under its final name before [`finish`](Self::finish); a sink that is dropped without
-/// it leaves nothing.
+/// Nothing appears under its final name before [`finish`](Self::finish). A sink that is dropped
+/// without it leaves nothing; a process that is killed leaves no more than a file with a temporary
+/// name.
+///
+/// # Example
+/// ```
+/// use segmenter_core::{Mask3, NewImage, Sink, Source, Window, WriteError, Zyx, io::SaveOptions};
+///
+/// /// Writes a mask that is computed as it is read, as 0 and 255.
+/// fn write(
+///     mask: &dyn Source<Zyx, bool>,
+///     sink: &dyn Sink<Zyx, u8>,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     for window in Window::blocks(sink.extent(), sink.block()) {
+///         let voxels = mask.read(&window)?.mapv(|inside| if inside { 255 } else { 0 });
+///         sink.write(&window, &voxels.view())?;
+///     }
+///     Ok(())
+/// }
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("mask.ome.tiff");
+/// let mask = Mask3::all([2, 40, 30]);
+/// let sink = SaveOptions::new().create(&NewImage::mask(mask.extent()), &path)?;
+/// write(&mask, &sink)?;
+/// sink.finish()?;
+/// assert_eq!(Mask3::open(&path)?, mask);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Sink<S: Space, T>: Send + Sync {
     /// Number of voxels along each spatial axis, slowest first.
     fn extent(&self) -> S::Extent;
@@ -38,8 +65,8 @@ pub trait Sink<S: Space, T>: Send + Sync {
     ///
     /// # Errors
     /// If the box leaves the image or cuts through a block, the voxels are not as many as the box
-    /// has, a block was written before, or what lies behind the sink fails. After such a failure the
-    /// sink takes nothing more.
+    /// has, a block was written before, or what lies behind the sink fails. After that last failure
+    /// the sink takes nothing more.
     fn write(
         &self,
         window: &Window<S>,

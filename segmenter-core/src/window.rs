@@ -47,8 +47,8 @@ impl<S: Space> Window<S> {
         })
     }
 
-    /// The blocks of a grid, one window each, the last axis fastest: cells of a lattice that begins at
-    /// the first voxel, cut off at the ends of the grid.
+    /// The blocks of a grid, one window each, the last axis fastest: cells of a lattice that begins
+    /// at the first voxel, cut off at the ends of the grid.
     ///
     /// ```
     /// use segmenter_core::{Window, Yx};

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use ndarray::{Array3, Array4, array};
+use ndarray::{Array3, Array4, Axis, array};
 use proptest::prelude::*;
 use segmenter_core::{
     Labels3, Mask2, NewImage, Pixel, Sink, Space, Stack, Stack2, Stack3, VoxelSize, Window,
@@ -38,6 +38,16 @@ fn check<S: Space, T: Pixel>(options: &SaveOptions, stack: &Stack<S, T>, seed: u
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+fn any_options() -> impl Strategy<Value = SaveOptions> {
+    let compression = [Compression::None, Compression::Deflate, Compression::Zstd];
+    let compression = prop::sample::select(compression.to_vec());
+    let blocks = prop::sample::select(vec![Blocks::Tiles, Blocks::Strips]);
+    (compression, blocks, any::<bool>(), any::<bool>()).prop_map(|(compression, blocks, a, b)| {
+        let options = SaveOptions::new().with_compression(compression).with_blocks(blocks);
+        options.with_pyramid(a).with_big_tiff(b)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
@@ -45,29 +55,26 @@ proptest! {
     fn blocks_in_any_order_make_the_image(
         (channels, slices) in (1_usize..3, 2_usize..4),
         (rows, columns) in (1_usize..600, 1_usize..600),
-        compression in prop::sample::select(vec![Compression::None, Compression::Deflate, Compression::Zstd]),
-        blocks in prop::sample::select(vec![Blocks::Tiles, Blocks::Strips]),
-        (pyramid, big) in any::<(bool, bool)>(),
+        options in any_options(),
         seed in any::<u32>(),
         spacing in proptest::option::of([1e-6..1e6, 1e-6..1e6, 1e-6..1e6_f64]),
     ) {
-        let options = SaveOptions::new()
-            .with_compression(compression)
-            .with_blocks(blocks)
-            .with_pyramid(pyramid)
-            .with_big_tiff(big);
-        let values = Array4::from_shape_fn((channels, slices, rows, columns), |(c, z, y, x)| noise(seed, [c, z, y, x]));
-        let size = spacing.map(|spacing| VoxelSize::<Zyx>::new(spacing).unwrap());
-        let names = [Some("nuclei".to_owned())];
-        let volume = Stack3::from_channels(values.clone()).with_voxel_size(size).with_channel_names(names);
+        let values = Array4::from_shape_fn((channels, slices, rows, columns), |(c, z, y, x)| {
+            noise(seed, [c, z, y, x])
+        });
+        let volume = Stack3::from_channels(values.clone())
+            .with_voxel_size(spacing.map(|spacing| VoxelSize::new(spacing).unwrap()))
+            .with_channel_names([Some("nuclei".to_owned())]);
         check(&options, &volume, seed);
-        let wide = |value: u32| u16::try_from(value >> 16).unwrap();
-        check(&options, &Stack3::from_channels(values.mapv(wide)), seed);
-        check(&options, &Stack3::from_channels(values.mapv(|value| wide(value).cast_signed())), seed);
-        check(&options, &Stack3::from_channels(values.mapv(|value| value.to_le_bytes()[3])), seed);
-        check(&options, &Stack3::from_channels(values.mapv(|value| wide(value).to_f32())), seed);
-        let plane = values.index_axis(ndarray::Axis(1), 0).mapv(|value| value.to_le_bytes()[3].cast_signed());
+        let [byte, wide] = [24, 16].map(|bits| values.mapv(|value| value >> bits));
+        let bytes = byte.mapv(|value| u8::try_from(value).unwrap());
+        let shorts = wide.mapv(|value| u16::try_from(value).unwrap());
+        check(&options, &Stack3::from_channels(shorts.mapv(u16::cast_signed)), seed);
+        check(&options, &Stack3::from_channels(shorts.mapv(f32::from)), seed);
+        check(&options, &Stack3::from_channels(shorts), seed);
+        let plane = bytes.index_axis(Axis(1), 0).mapv(u8::cast_signed);
         check(&options, &Stack2::from_channels(plane), seed);
+        check(&options, &Stack3::from_channels(bytes), seed);
     }
 }
 
@@ -108,7 +115,7 @@ fn boxes_of_many_threads_make_the_image_that_one_thread_makes() {
             scope.spawn(move || {
                 for window in share {
                     let ids = window.view(&labels.view()).to_owned();
-                    sink.write(window, &ids.insert_axis(ndarray::Axis(0)).view()).unwrap();
+                    sink.write(window, &ids.insert_axis(Axis(0)).view()).unwrap();
                 }
             });
         }

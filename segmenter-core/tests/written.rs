@@ -1,7 +1,7 @@
 //! What is written here is what `fixtures/written/check_written.py` showed to tifffile.
 //!
-//! The files are kept, so that a change of the writer shows as a change of its files. After one, run
-//! these tests with `WRITE_FIXTURES=1` and then the script.
+//! The files are kept, so that a change of the writer shows as a change of its files. After one,
+//! run these tests with `WRITE_FIXTURES=1` and then the script.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
 
@@ -46,7 +46,8 @@ fn pyramid<T: Pixel>(convert: fn(u16) -> T) -> Stack3<T> {
         .with_channel_names([Some("nuclei".to_owned())])
 }
 
-/// The same, with ids instead of intensities: `1000 (y // 8) + x // 8`, and 70000 more in the second slice.
+/// The same, with ids instead of intensities: `1000 (y // 8) + x // 8`, and 70000 more in the
+/// second slice.
 fn objects() -> Labels3 {
     let ids = Array3::from_shape_fn((2, 300, 530), |(z, y, x)| {
         u32::try_from(70_000 * z + 1000 * (y / 8) + x / 8).unwrap()

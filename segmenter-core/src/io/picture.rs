@@ -9,9 +9,10 @@ use crate::{NewImage, Pixel, PixelType, Space};
 pub enum Compression {
     /// Not at all.
     None,
-    /// Deflate, also called zlib, at level 6: every reader opens it.
+    /// Deflate, also called zlib, at level 3: every reader opens it.
     Deflate,
-    /// Zstandard at level 3: several times faster and as small, but ImageJ without Bio-Formats does not open it.
+    /// Zstandard at level 3: several times faster and as small, but ImageJ without Bio-Formats does
+    /// not open it.
     #[default]
     Zstd,
 }
@@ -19,8 +20,8 @@ pub enum Compression {
 /// How the planes of a TIFF file are divided into the blocks that are read and written as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blocks {
-    /// Tiles of 256 x 256 pixels; planes below that have a tile that is as small, to the next multiple
-    /// of 16. A small part of a plane is read without the rest.
+    /// Tiles of 256 x 256 pixels; planes below that have a tile that is as small, to the next
+    /// multiple of 16. A small part of a plane is read without the rest.
     #[default]
     Tiles,
     /// Strips of whole rows, 256 KiB each: ImageJ opens no others without Bio-Formats.
@@ -45,7 +46,7 @@ impl Picture {
         convert: impl Fn(V) -> T,
     ) -> Self {
         let mut pixels = Vec::with_capacity(values.len() * T::TYPE.bytes());
-        values.iter().for_each(|&value| convert(value).extend_le_bytes(&mut pixels));
+        T::extend_all_le_bytes(values.iter().map(|&value| convert(value)), &mut pixels);
         let extent = S::to_zyx(image.extent());
         Self { channels: image.channels(), extent, pixel: T::TYPE, pixels }
     }

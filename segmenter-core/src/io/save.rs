@@ -14,13 +14,13 @@ use crate::{
 
 /// How to save an image: whether a file may be replaced, and how pixels are packed.
 ///
-/// The name decides the format: `.tif`, `.tiff`, `.ome.tif` and `.ome.tiff` are OME-TIFF, `.png` is PNG, and
-/// `.npy` is NumPy's. A file appears whole or not at all.
+/// The name decides the format: `.tif`, `.tiff`, `.ome.tif` and `.ome.tiff` are OME-TIFF, `.png` is
+/// PNG, and `.npy` is NumPy's. A file appears whole or not at all.
 ///
 /// OME-TIFF has one page for each plane, the slices of the first channel first, with the voxel size
-/// in µm and the channel names in its OME-XML, and is a `BigTIFF` where it may exceed 4 GiB. Pages are divided into
-/// tiles and packed with zstd, on all cores. PNG holds
-/// planes of `u8` or `u16` with 1 channel, or 3 or 4 as red, green, blue and opacity. `.npy` holds an array `[c, z, y, x]`,
+/// in µm and the channel names in its OME-XML, and is a `BigTIFF` where it may exceed 4 GiB. Pages
+/// are divided into tiles and packed with zstd, on all cores. PNG holds planes of `u8` or `u16`
+/// with 1 channel, or 3 or 4 as red, green, blue and opacity. `.npy` holds an array `[c, z, y, x]`,
 /// without the first axis where there is one channel. Neither keeps voxel size or names.
 ///
 /// ```
@@ -76,12 +76,12 @@ impl SaveOptions {
         self
     }
 
-    /// Whether each plane of a TIFF file has smaller copies, for viewers: each with half the rows and columns of
-    /// the one before, rounded up, until it has at most 256 of both. They are in `SubIFDs`, as
-    /// OME-TIFF has them since version 6.0.
+    /// Whether each plane of a TIFF file has smaller copies, for viewers: each with half the rows
+    /// and columns of the one before, rounded up, until it has at most 256 of both. They are in
+    /// `SubIFDs`, as OME-TIFF has them since version 6.0.
     ///
-    /// A pixel of a copy is the mean of 2 x 2 intensities, whole numbers rounded to the nearest and halves
-    /// upwards; of labels and masks it is the first of the four.
+    /// A pixel of a copy is the mean of 2 x 2 intensities, whole numbers rounded to the nearest and
+    /// halves upwards; of labels and masks it is the first of the four.
     #[must_use]
     pub fn with_pyramid(mut self, pyramid: bool) -> Self {
         self.pyramid = pyramid;
@@ -114,8 +114,8 @@ impl SaveOptions {
     /// ```
     ///
     /// # Errors
-    /// If the file exists and may not be replaced, the image does not go into OME-TIFF or the name is that of
-    /// another format, or the file system fails.
+    /// If the file exists and may not be replaced, the image does not go into OME-TIFF or the name
+    /// is that of another format, or the file system fails.
     pub fn create<S: Space, T: Pixel>(
         &self,
         image: &NewImage<S, T>,
@@ -253,8 +253,8 @@ impl Format {
     }
 }
 
-/// What a file is written of comes from one box that is the whole image, so the file is all that can
-/// fail.
+/// What a file is written of comes from one box that is the whole image, so the file is all that
+/// can fail.
 fn save_error(error: WriteError, path: &Path) -> SaveError {
     match error {
         WriteError::Save(error) => error,
@@ -281,11 +281,12 @@ fn dtype<S: Space, T: Pixel>(image: &NewImage<S, T>) -> &'static str {
 }
 
 impl<S: Space, T: Pixel> Stack<S, T> {
-    /// Saves the image as OME-TIFF, PNG or `.npy`, by the name's extension, unless the file exists. See
-    /// [`SaveOptions`](crate::io::SaveOptions).
+    /// Saves the image as OME-TIFF, PNG or `.npy`, by the name's extension, unless the file exists.
+    /// See [`SaveOptions`](crate::io::SaveOptions).
     ///
     /// # Errors
-    /// If the file exists, the image does not go into a file of that name, or the file system fails.
+    /// If the file exists, the image does not go into a file of that name, or the file system
+    /// fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
         SaveOptions::new().save_stack(self, path)
     }

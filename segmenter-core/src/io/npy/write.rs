@@ -14,8 +14,8 @@ use crate::{
 /// NumPy 1: `np.save(path, np.asarray(polygons, dtype=object))`. NumPy 2 reads the same.
 ///
 /// # Errors
-/// If a polygon has no points or a coordinate is not a finite number, the file exists and may not be replaced, or the file
-/// system fails.
+/// If a polygon has no points or a coordinate is not a finite number, the file exists and may not
+/// be replaced, or the file system fails.
 pub fn write_polygons(
     path: impl AsRef<Path>,
     polygons: &[Vec<[f64; 2]>],
@@ -33,8 +33,8 @@ pub fn write_polygons(
     write_whole(path, existing, |file| file.write_all(&bytes))
 }
 
-/// The header of an array `[c, z, y, x]` of numbers in C order, without the first axis where there is one
-/// channel.
+/// The header of an array `[c, z, y, x]` of numbers in C order, without the first axis where there
+/// is one channel.
 pub(in super::super) fn grid_header<S: Space>(
     channels: usize,
     extent: S::Extent,

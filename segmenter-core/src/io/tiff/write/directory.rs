@@ -123,8 +123,8 @@ impl<'a> Directory<'a> {
         self.table() + outside.sum::<usize>()
     }
 
-    /// The bytes of the directory if it begins at this even offset and the next one of the chain, or 0,
-    /// is there.
+    /// The bytes of the directory if it begins at this even offset and the next one of the chain,
+    /// or 0, is there.
     pub(super) fn bytes(&self, start: u64, next: u64) -> Vec<u8> {
         let mut table = Vec::with_capacity(self.length());
         let count = self.entries.len().to_le_bytes();
@@ -156,7 +156,8 @@ impl<'a> Directory<'a> {
         width.count_size() + self.entries.len() * (4 + 2 * width.size()) + width.size()
     }
 
-    /// Bytes of a value that lie behind the table, because it does not fit in its entry. An even number.
+    /// Bytes of a value that lie behind the table, because it does not fit in its entry. An even
+    /// number.
     fn outside(&self, value: &Value<'_>) -> usize {
         match value.length(self.width) {
             length if length <= self.width.size() => 0,

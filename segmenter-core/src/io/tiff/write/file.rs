@@ -19,8 +19,8 @@ use crate::{
     io::{SaveError, halve::halve, whole::Whole},
 };
 
-/// Number of blocks that are packed before they are written. Not a matter of the number of threads, so
-/// that the order of the blocks in the file is not.
+/// Number of blocks that are packed before they are written. Not a matter of the number of threads,
+/// so that the order of the blocks in the file is not.
 const BATCH: usize = 64;
 
 /// A TIFF file that blocks are written to.
@@ -101,8 +101,8 @@ impl BlockFile {
         &self.format
     }
 
-    /// Takes blocks of the first level, each of which then has to be written; or tells the first that
-    /// is taken already.
+    /// Takes blocks of the first level, each of which then has to be written; or tells the first
+    /// that is taken already.
     pub(super) fn claim(&self, blocks: &[usize]) -> Result<Result<(), Place>, WriteError> {
         let mut state = self.state()?;
         let offsets = &mut state.tables[0].offsets;
@@ -183,8 +183,8 @@ impl BlockFile {
         Ok(Packed { index, stored: packer.pack(block)?, halved })
     }
 
-    /// Appends the blocks of a level to the file, and hands back the blocks of the next level that they
-    /// complete.
+    /// Appends the blocks of a level to the file, and hands back the blocks of the next level that
+    /// they complete.
     fn append(
         &self,
         level: usize,
@@ -221,8 +221,8 @@ impl State {
         Ok(complete)
     }
 
-    /// Puts a halved block at its place in a block of the next level, which is handed back when it is
-    /// complete.
+    /// Puts a halved block at its place in a block of the next level, which is handed back when it
+    /// is complete.
     fn merge(
         &mut self,
         format: &Format,
@@ -259,15 +259,16 @@ impl State {
     fn gap(&self, format: &Format) -> Option<Gap> {
         let blocks = self.tables[0].offsets.len() / format.channels;
         let offsets = &self.tables[0].offsets[..blocks];
-        let free = |&&offset: &&u64| offset == FREE;
-        let first = offsets.iter().position(|offset| free(&offset))?;
-        let missing = offsets.iter().filter(free).count();
+        // A block that was taken and did not arrive is missing too.
+        let absent = |offset: &u64| [FREE, TAKEN].contains(offset);
+        let first = offsets.iter().position(absent)?;
+        let missing = offsets.iter().filter(|offset| absent(offset)).count();
         Some(Gap { missing, blocks, first: format.levels[0].place(first) })
     }
 }
 
-/// One directory for each plane, followed by those of its smaller levels; then the header says where the first
-/// one is.
+/// One directory for each plane, followed by those of its smaller levels; then the header says
+/// where the first one is.
 fn write_directories(
     format: &Format,
     tables: &[Table],

@@ -125,8 +125,8 @@ fn sample(pixel: PixelType) -> (u16, u16) {
     }
 }
 
-/// A number as the fraction of two that is nearest among those with a power of ten below, if there is
-/// one.
+/// A number as the fraction of two that is nearest among those with a power of ten below, if there
+/// is one.
 pub(super) fn fraction(number: f64) -> Option<[u32; 2]> {
     let fitting = (0..=6_u32).rev().find_map(|digits| {
         let below = 10_u32.pow(digits);

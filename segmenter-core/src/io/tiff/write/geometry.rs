@@ -16,8 +16,8 @@ const STRIP: usize = 1 << 18;
 pub(super) struct Level {
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Rows and columns of a block. Rows are an even number, and so are columns if there is more than
-    /// one block beside another, so that four blocks make one of the next level.
+    /// Rows and columns of a block. Rows are an even number, and so are columns if there is more
+    /// than one block beside another, so that four blocks make one of the next level.
     pub(super) block: [usize; 2],
     pub(super) blocks: Blocks,
 }
@@ -109,8 +109,8 @@ impl Level {
     }
 }
 
-/// Whether offsets may need more than 32 bits. How far packing gets is not known yet, and it can make
-/// noise a little larger.
+/// Whether offsets may need more than 32 bits. How far packing gets is not known yet, and it can
+/// make noise a little larger.
 pub(super) fn width(levels: &[Level], planes: usize, size: usize) -> Width {
     let mut total = 0_u64;
     for level in levels {

@@ -20,14 +20,18 @@ use self::{
 use super::super::{SaveError, SaveOptions, picture::Compression, whole::Whole};
 use crate::{ImageKind, NewImage, Pixel, Sink, Space, Window, WriteError};
 
-/// An OME-TIFF file that is written box by box. [`SaveOptions::create`] makes one and says what is in the
-/// file.
+/// An OME-TIFF file that is written box by box, by any number of threads.
+/// [`SaveOptions::create`] makes one.
 ///
-/// Beside the boxes that are being written, of which up to 64 blocks are packed at a time, it keeps 12
-/// bytes in memory for each block of the file: 2 MB for 20 GB of `u16` in tiles. A pyramid needs
-/// a third more, and the blocks of smaller levels that are not complete: where boxes come slice by slice, and
-/// row by row within one, that is a row of blocks of each level, less pixels than 256 times twice the width of the image;
-/// in the worst order it is a third of the image.
+/// # Memory
+/// - 12 bytes for each block of the file: 2 MB for 20 GB of `u16` in tiles, a third more with a
+///   pyramid, and about twice that while the file is finished.
+/// - Up to 64 blocks for each box that is being written, as they are and as they are packed: 16 MiB
+///   for tiles of `u16`.
+/// - With a pyramid, the blocks of smaller levels of which only a part is known. Where a box is a
+///   whole slice there are none; where boxes go row by row through the blocks of a slice they are
+///   less than 256 rows of the image for each channel; in the worst order they are a third of the
+///   image.
 #[derive(Debug)]
 pub struct TiffWriter<S: Space, T> {
     extent: S::Extent,
@@ -179,8 +183,8 @@ fn format<S: Space, T: Pixel>(
         pixel,
         kind: image.kind(),
         compression: options.compression,
-        // Neighbours of an intensity are alike; ids are mostly equal, which packs better as it is. ImageJ
-        // undoes differences of 8 and 16 bits only.
+        // Neighbours of an intensity are alike; ids are mostly equal, which packs better as it is.
+        // ImageJ undoes differences of 8 and 16 bits only.
         differences: image.kind() == ImageKind::Intensities
             && options.compression != Compression::None
             && size <= 2,
@@ -240,7 +244,64 @@ fn pixels<V: Copy, T: Pixel>(
     });
     let mut bytes = Vec::with_capacity(part.len() * T::TYPE.bytes());
     for row in part.rows() {
-        row.iter().for_each(|&voxel| convert(voxel).extend_le_bytes(&mut bytes));
+        // Over a slice where there is one, because that is several times faster than over a view.
+        if let Some(row) = row.to_slice() {
+            T::extend_all_le_bytes(row.iter().map(|&voxel| convert(voxel)), &mut bytes);
+        } else {
+            T::extend_all_le_bytes(row.iter().map(|&voxel| convert(voxel)), &mut bytes);
+        }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, OpenOptions},
+        io::{BufWriter, ErrorKind},
+    };
+
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::{
+        Yx,
+        io::{Blocks, Existing},
+    };
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error_that_names_the_file_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.ome.tiff");
+        let image = NewImage::<Yx, u16>::new([300, 300]);
+        let format = format(&SaveOptions::new(), &image).unwrap();
+        let mut whole = Whole::create(&path, Existing::Refuse).unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        whole.writer = BufWriter::with_capacity(16, full);
+        let writer = TiffWriter::<Yx, _> {
+            extent: image.extent(),
+            file: BlockFile::new(format, whole).unwrap(),
+            pixel: PhantomData::<fn(u16)>,
+        };
+        let pixels = Array3::zeros((1, 300, 300));
+        let write = || writer.write(&Window::whole([300, 300]), &pixels.view());
+        match write().unwrap_err() {
+            WriteError::Save(SaveError::Io { path: named, source }) => {
+                assert_eq!((named, source.kind()), (path, ErrorKind::StorageFull));
+            }
+            other => panic!("{other}"),
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(matches!(write(), Err(WriteError::Ended)));
+        assert!(matches!(writer.finish(), Err(WriteError::Ended)));
+    }
+
+    #[test]
+    fn an_image_that_no_tiff_file_can_hold_is_refused() {
+        let image = |rows| NewImage::<Yx, u16>::new([rows, 1 << 31]);
+        let strips = SaveOptions::new().with_blocks(Blocks::Strips);
+        assert!(format(&strips, &image(1)).is_err(), "strips of 8 GiB");
+        assert!(format(&SaveOptions::new(), &NewImage::<Yx, u16>::new([1 << 32, 1])).is_err());
+    }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::{NewImage, PixelType, Space};
 
-/// The description, in the order of the elements that the schema 2016-06 demands, or why the image has none.
+/// The description, in the order of the elements that the schema 2016-06 demands, or why the image
+/// has none.
 pub(super) fn xml<S: Space, T>(image: &NewImage<S, T>, pixel: PixelType) -> Result<String, String> {
     refuse_names(image.channel_names())?;
     let kind = pixel_type(pixel)?;
