@@ -15,6 +15,8 @@
 //! label; conversions between them are named. Physical size ([`VoxelSize`], in micrometres) travels
 //! with each of them through every operation and every file.
 //!
+//! Images larger than memory are read from a [`Source`] and written into a [`Sink`], box by box.
+//!
 //! # Example: from labels to a score
 //!
 //! ```

@@ -6,9 +6,10 @@ use crate::{ImageKind, Pixel, PixelType};
 
 /// A plane of little-endian pixels with half the rows and columns, rounded up.
 ///
-/// Intensities become the mean of each 2 x 2 pixels, or of those that there are at the far edges: the
-/// nearest whole number, and the larger of two that are as near; for floating point the mean as computed in `f64`,
-/// which is not a number where a pixel is not. Labels and masks become the first pixel of the four.
+/// Intensities become the mean of each 2 x 2 pixels, or of those that there are at the far edges:
+/// the nearest whole number, and the larger of two that are as near; for floating point the mean as
+/// computed in `f64`, which is not a number where a pixel is not. Labels and masks become the first
+/// pixel of the four.
 pub(super) fn halve(pixels: &[u8], columns: usize, pixel: PixelType, kind: ImageKind) -> Vec<u8> {
     let rows: Vec<&[u8]> = pixels.chunks_exact(columns * pixel.bytes()).collect();
     if kind != ImageKind::Intensities {
@@ -18,60 +19,28 @@ pub(super) fn halve(pixels: &[u8], columns: usize, pixel: PixelType, kind: Image
             .flat_map(|row| row.chunks_exact(pixel.bytes()).step_by(2).flatten().copied());
         return firsts.collect();
     }
+    macro_rules! means_of {
+        ($type:ty) => {
+            means(
+                &rows,
+                |bytes| <$type>::from_le_bytes(bytes).to_f64(),
+                |mean| <$type>::from_mean(mean).to_le_bytes(),
+            )
+        };
+    }
     match pixel {
         // Half of four or more is inside.
-        PixelType::Bool => means(&rows, |[byte]| byte.into(), |mean| [whole::<u8>(mean)]),
-        PixelType::U8 => means(
-            &rows,
-            |bytes| u8::from_le_bytes(bytes).into(),
-            |mean| whole::<u8>(mean).to_le_bytes(),
-        ),
-        PixelType::I8 => means(
-            &rows,
-            |bytes| i8::from_le_bytes(bytes).into(),
-            |mean| whole::<i8>(mean).to_le_bytes(),
-        ),
-        PixelType::U16 => means(
-            &rows,
-            |bytes| u16::from_le_bytes(bytes).into(),
-            |mean| whole::<u16>(mean).to_le_bytes(),
-        ),
-        PixelType::I16 => means(
-            &rows,
-            |bytes| i16::from_le_bytes(bytes).into(),
-            |mean| whole::<i16>(mean).to_le_bytes(),
-        ),
-        PixelType::U32 => means(
-            &rows,
-            |bytes| u32::from_le_bytes(bytes).into(),
-            |mean| whole::<u32>(mean).to_le_bytes(),
-        ),
-        PixelType::I32 => means(
-            &rows,
-            |bytes| i32::from_le_bytes(bytes).into(),
-            |mean| whole::<i32>(mean).to_le_bytes(),
-        ),
-        PixelType::U64 => means(
-            &rows,
-            |bytes| u64::from_le_bytes(bytes).to_f64(),
-            |mean| whole::<u64>(mean).to_le_bytes(),
-        ),
-        PixelType::I64 => means(
-            &rows,
-            |bytes| i64::from_le_bytes(bytes).to_f64(),
-            |mean| whole::<i64>(mean).to_le_bytes(),
-        ),
-        PixelType::F16 => means(
-            &rows,
-            |bytes| f64::from(f16::from_le_bytes(bytes)),
-            |mean| f16::from_f64(mean).to_le_bytes(),
-        ),
-        PixelType::F32 => means(
-            &rows,
-            |bytes| f32::from_le_bytes(bytes).into(),
-            |mean| single(mean).to_le_bytes(),
-        ),
-        PixelType::F64 => means(&rows, f64::from_le_bytes, f64::to_le_bytes),
+        PixelType::Bool | PixelType::U8 => means_of!(u8),
+        PixelType::I8 => means_of!(i8),
+        PixelType::U16 => means_of!(u16),
+        PixelType::I16 => means_of!(i16),
+        PixelType::U32 => means_of!(u32),
+        PixelType::I32 => means_of!(i32),
+        PixelType::U64 => means_of!(u64),
+        PixelType::I64 => means_of!(i64),
+        PixelType::F16 => means_of!(f16),
+        PixelType::F32 => means_of!(f32),
+        PixelType::F64 => means_of!(f64),
     }
 }
 
@@ -86,43 +55,55 @@ fn means<const N: usize>(
         let (lower, _) = pair[pair.len() - 1].as_chunks::<N>();
         for (upper, lower) in upper.chunks(2).zip(lower.chunks(2)) {
             let sum = |pixels: &[[u8; N]]| value(pixels[0]) + value(pixels[pixels.len() - 1]);
-            // A pixel at the edge counts twice, or four times in the corner, which leaves its mean as it is.
+            // A pixel at the edge counts twice, or four times in the corner, which leaves its mean
+            // as it is.
             halved.extend_from_slice(&bytes((sum(upper) + sum(lower)) / 4.0));
         }
     }
     halved
 }
 
-/// The sum of four numbers of up to 32 bits and its quarter are exact in `f64`, so this rounds once;
-/// numbers of 64 bits are rounded to `f64` before. The result lies between numbers of the type.
-trait Whole {
-    fn from_f64(value: f64) -> Self;
+/// A number type in which a mean of four numbers of that type is stored.
+trait Mean {
+    fn from_mean(mean: f64) -> Self;
 }
 
-macro_rules! whole {
+/// The sum of four numbers of up to 32 bits and its quarter are exact in `f64`, so this rounds once;
+/// numbers of 64 bits are rounded to `f64` before. The result lies between numbers of the type.
+macro_rules! whole_mean {
     ($($type:ty),*) => {$(
-        impl Whole for $type {
+        impl Mean for $type {
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "a mean of such numbers is within their range"
             )]
-            fn from_f64(value: f64) -> Self {
-                value as Self
+            fn from_mean(mean: f64) -> Self {
+                (mean + 0.5).floor() as Self
             }
         }
     )*};
 }
 
-whole!(u8, i8, u16, i16, u32, i32, u64, i64);
+whole_mean!(u8, i8, u16, i16, u32, i32, u64, i64);
 
-fn whole<T: Whole>(mean: f64) -> T {
-    T::from_f64((mean + 0.5).floor())
+impl Mean for f32 {
+    #[allow(clippy::cast_possible_truncation, reason = "rounding is documented")]
+    fn from_mean(mean: f64) -> Self {
+        mean as Self
+    }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "rounding is documented")]
-fn single(mean: f64) -> f32 {
-    mean as f32
+impl Mean for f64 {
+    fn from_mean(mean: f64) -> Self {
+        mean
+    }
+}
+
+impl Mean for f16 {
+    fn from_mean(mean: f64) -> Self {
+        Self::from_f64(mean)
+    }
 }
 
 #[cfg(test)]
