@@ -26,6 +26,8 @@ mod raster;
 mod save;
 mod tiff;
 mod whole;
+#[cfg(feature = "zarr")]
+mod zarr;
 pub mod zip;
 
 pub use any::{AnyPixels, AnyStack};
@@ -38,3 +40,5 @@ pub use picture::{Blocks, Compression};
 pub use save::SaveOptions;
 pub use tiff::TiffWriter;
 pub use whole::{Existing, SaveError, write_whole};
+#[cfg(feature = "zarr")]
+pub use zarr::{ZarrImage, ZarrOptions, ZarrVersion, ZarrWriter};
