@@ -90,6 +90,15 @@ impl Histogram {
         self.quantile(&self.all(), share)
     }
 
+    /// The mean of all voxels, limited to a range.
+    pub(crate) fn limited_mean(&self, low: f64, high: f64) -> f64 {
+        let all = self.all();
+        let limited =
+            |(bin, &count): (usize, &u64)| self.bins.value(bin).clamp(low, high) * count as f64;
+        let occupied = all.iter().enumerate().filter(|(_, count)| **count > 0);
+        occupied.map(limited).sum::<f64>() / total(&all).max(1) as f64
+    }
+
     /// The share of voxels as bright as the brightest.
     pub(crate) fn saturated(&self, brightest: f64) -> Option<f64> {
         #[allow(clippy::cast_possible_truncation, reason = "it was one")]

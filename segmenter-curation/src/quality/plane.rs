@@ -37,7 +37,8 @@ pub(crate) fn planes<S: Space>(
         Ok(Plane { raw, inside, counted })
     };
     windows::<S>(sample.extent()).map(move |window| {
-        read(&window).map_err(|source| QualityError::Read { name: sample.name().to_owned(), source })
+        read(&window)
+            .map_err(|source| QualityError::Read { name: sample.name().to_owned(), source })
     })
 }
 
@@ -65,11 +66,8 @@ pub(crate) fn mean_of_channels<S: Space>(voxels: Array<f32, S::ChannelDim>) -> A
 /// The voxels of one slice as a plane.
 fn flat<S: Space, T: Clone>(voxels: Array<T, S::Dim>) -> Array2<T> {
     let [slices, rows, columns] = S::to_zyx(S::extent_of(&voxels.raw_dim()));
-    let voxels = if voxels.is_standard_layout() {
-        voxels
-    } else {
-        voxels.as_standard_layout().into_owned()
-    };
+    let voxels =
+        if voxels.is_standard_layout() { voxels } else { voxels.as_standard_layout().into_owned() };
     voxels
         .into_shape_with_order((slices * rows, columns))
         .unwrap_or_else(|_| unreachable!("as many voxels as before, in the same order"))

@@ -29,7 +29,9 @@ impl Moments {
 
     fn variance(&self) -> Option<f64> {
         let mean = self.mean()?;
-        Some((self.squares / self.count - mean * mean).max(0.0))
+        let variance = self.squares / self.count - mean * mean;
+        // What rounding leaves of equal values is no variance.
+        Some(if variance > 1e-12 * mean * mean { variance } else { 0.0 })
     }
 }
 
@@ -64,7 +66,8 @@ impl Texture {
                     texture.neighbours.push(value, f64::from(plane.raw[[y, x]]));
                 }
             }
-            if (1..rows.saturating_sub(1)).contains(&y) && (1..columns.saturating_sub(1)).contains(&x)
+            if (1..rows.saturating_sub(1)).contains(&y)
+                && (1..columns.saturating_sub(1)).contains(&x)
             {
                 texture.push_neighbourhood(plane, y, x);
             }
@@ -115,7 +118,8 @@ impl Texture {
             self.noise.push(noise);
         }
 
-        let along = |[a, b, c]: [f64; 3], [d, e, f]: [f64; 3]| (a + 2.0 * b + c - d - 2.0 * e - f) / 8.0;
+        let along =
+            |[a, b, c]: [f64; 3], [d, e, f]: [f64; 3]| (a + 2.0 * b + c - d - 2.0 * e - f) / 8.0;
         let dy = along([at(2, 0), at(2, 1), at(2, 2)], [at(0, 0), at(0, 1), at(0, 2)]);
         let dx = along([at(0, 2), at(1, 2), at(2, 2)], [at(0, 0), at(1, 0), at(2, 0)]);
         let beside = [(0, 1), (1, 0), (1, 2), (2, 1)];
@@ -149,7 +153,8 @@ impl Pairs {
     /// Pearson's correlation, or none if either is constant.
     pub(crate) fn correlation(&self) -> Option<f64> {
         let (first, second) = (self.first.variance()?, self.second.variance()?);
-        let covariance = self.products / self.first.count - self.first.mean()? * self.second.mean()?;
+        let covariance =
+            self.products / self.first.count - self.first.mean()? * self.second.mean()?;
         let scale = (first * second).sqrt();
         (scale > 0.0).then(|| (covariance / scale).clamp(-1.0, 1.0))
     }
