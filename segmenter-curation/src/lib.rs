@@ -72,6 +72,7 @@ pub mod outline;
 pub mod pairing;
 mod path;
 pub mod plugin;
+pub mod preview;
 pub mod quality;
 mod record;
 pub mod regions;

@@ -64,7 +64,7 @@ pub(crate) fn mean_of_channels<S: Space>(voxels: Array<f32, S::ChannelDim>) -> A
 }
 
 /// The voxels of one slice as a plane.
-fn flat<S: Space, T: Clone>(voxels: Array<T, S::Dim>) -> Array2<T> {
+pub(crate) fn flat<S: Space, T: Clone>(voxels: Array<T, S::Dim>) -> Array2<T> {
     let [slices, rows, columns] = S::to_zyx(S::extent_of(&voxels.raw_dim()));
     let voxels =
         if voxels.is_standard_layout() { voxels } else { voxels.as_standard_layout().into_owned() };
