@@ -30,6 +30,7 @@
 //! ```
 
 mod components;
+mod copy;
 mod edit;
 mod error;
 mod grid;
@@ -56,6 +57,7 @@ pub use components::{
     Component, ComponentPainter, ComponentScan, Components, Connectivity, FoundComponents,
     TooManyComponents,
 };
+pub use copy::{CopyError, CopyProgress, copy};
 pub use error::{ExtentMismatch, NonFinite};
 pub use grid::{
     Labels, Labels2, Labels3, Mask, Mask2, Mask3, Probability, Probability2, Probability3,

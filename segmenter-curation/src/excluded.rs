@@ -1,7 +1,7 @@
 //! Which voxels count, computed as they are read.
 
 use ndarray::Array;
-use segmenter_core::{Mask, ReadError, Region, Source, Space, VoxelSize, Window};
+use segmenter_core::{ReadError, Region, Source, Space, VoxelSize, Window};
 
 /// Which voxels count when those inside of regions don't.
 #[derive(Clone, Debug)]
@@ -41,18 +41,14 @@ impl<S: Space> Source<S, bool> for Excluded<S> {
 
     fn read(&self, window: &Window<S>) -> Result<Array<bool, S::ChannelDim>, ReadError> {
         ReadError::check(window, self.extent)?;
-        let counted = inside(&self.regions, window).inverted();
-        counted.read(&Window::whole(window.extent))
+        let mut counted = Array::from_elem(S::channel_dim(1, window.extent), true);
+        if let Some(counted) = counted.as_slice_mut() {
+            for region in &self.regions {
+                region.for_each_run(window, |run| counted[run].fill(false));
+            }
+        }
+        Ok(counted)
     }
-}
-
-/// The voxels of a box that are in any of the regions.
-pub(crate) fn inside<S: Space>(regions: &[Region], window: &Window<S>) -> Mask<S> {
-    let mut inside = Mask::none(window.extent);
-    for region in regions {
-        inside.view_mut().zip_mut_with(&region.rasterise_window(window).view(), |a, b| *a |= b);
-    }
-    inside
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! From what was decided to what training takes.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use ndarray::Axis;
 use segmenter_core::{
     ExtentMismatch, Mask, NonFinite, ReadError, Sample, SampleError, Source, Space, Window,
-    io::OpenError,
+    io::{ImageFile, OpenError},
 };
 
-use crate::{Excluded, MergeError, Merged, Record};
+use crate::{Excluded, MergeError, Merged, Record, UniqueIds};
 
 /// Why an image was not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -64,45 +64,124 @@ impl Record {
         let path = || self.raw.path().to_owned();
         let raw = self.raw.options().open_f32::<S>(self.raw.path())?;
         raw.check_finite().map_err(|source| LoadError::NonFinite { path: path(), source })?;
+        let merged = self.merged_mask::<S>()?;
+        self.check_extent(self.base, merged.extent(), raw.extent())?;
+        let voxels = merged.read(&Window::whole(merged.extent()))?;
+        let target = Mask::new(voxels.remove_axis(Axis(0))).with_voxel_size(merged.voxel_size());
+        self.sample(raw, target)
+    }
+
+    /// The same sample, whose parts stay in their files and are merged as they are read: for volumes
+    /// that no memory holds. Intensities are not looked at, so who reads them has to check that they
+    /// are finite numbers.
+    ///
+    /// # Errors
+    /// If a file can't be opened or has other axes, or the extents differ.
+    pub fn open<S: Space>(&self) -> Result<Sample<S>, LoadError> {
+        let raw = self.raw.options().open_dataset(self.raw.path())?.image::<S>()?;
+        let target = self.merged_mask::<S>()?;
+        self.check_extent(self.base, target.extent(), raw.extent())?;
+        self.sample(raw, target)
+    }
+
+    fn sample<S: Space>(
+        &self,
+        raw: impl Source<S, f32> + 'static,
+        target: impl Source<S, bool> + 'static,
+    ) -> Result<Sample<S>, LoadError> {
         let (extent, voxel_size) = (raw.extent(), raw.voxel_size());
-        let target = self.target::<S>(extent)?;
-        let sample = Sample::new(path().display().to_string(), raw, target)?;
+        let sample = Sample::new(self.raw.path().display().to_string(), raw, target)?;
         if self.exclude.is_empty() {
             return Ok(sample);
         }
-        let counted = Excluded::new(extent, self.exclude.clone()).with_voxel_size(voxel_size);
-        Ok(sample.with_counted(counted)?)
+        Ok(sample.with_counted(self.counted::<S>(extent).with_voxel_size(voxel_size))?)
     }
 
-    /// The foreground after merging.
-    fn target<S: Space>(&self, extent: S::Extent) -> Result<Mask<S>, LoadError> {
-        let base = self.mask::<S>(self.base, extent)?;
-        if self.merges.is_empty() {
-            return Ok(base);
-        }
-        let voxel_size = base.voxel_size();
-        let mut merged = Merged::of(base);
+    /// Which voxels of an image of this extent count: all but those in excluded regions.
+    #[must_use]
+    pub fn counted<S: Space>(&self, extent: S::Extent) -> Excluded<S> {
+        Excluded::new(extent, self.exclude.clone())
+    }
+
+    /// What is foreground after merging, computed from the files as it is read.
+    ///
+    /// # Errors
+    /// If a segmentation can't be opened, has other axes or several channels, or the extents differ.
+    pub fn merged_mask<S: Space>(&self) -> Result<Merged<S, bool>, LoadError> {
+        self.merged(|_, image| Ok(image))
+    }
+
+    /// The objects after merging, computed from the files as they are read. The ids of the base stay;
+    /// those of each other segmentation that is merged are raised by the largest id of all before it,
+    /// so that no two objects have the same; see [`UniqueIds`]. Each segmentation that is merged is
+    /// read once for that.
+    ///
+    /// # Errors
+    /// If a segmentation can't be opened or read, has other axes or several channels, the extents
+    /// differ, or there are more ids than 32 bits hold.
+    pub fn merged_labels<S: Space>(&self) -> Result<Merged<S, u32>, LoadError> {
+        let mut raised = BTreeMap::from([(self.base, 0)]);
+        let mut largest = None;
+        self.merged(|number, image: ImageFile<S>| {
+            let below = match (raised.get(&number), largest) {
+                (Some(&below), _) => below,
+                (None, Some(largest)) => largest,
+                (None, None) => self.largest_of_base::<S>()?,
+            };
+            let image = UniqueIds::above(image, below)?;
+            if raised.insert(number, below).is_none() {
+                largest = Some(UniqueIds::largest::<S>(&image)?);
+            }
+            Ok(image)
+        })
+    }
+
+    fn largest_of_base<S: Space>(&self) -> Result<u32, LoadError> {
+        Ok(UniqueIds::largest::<S>(&self.segmentation::<S>(self.base)?)?)
+    }
+
+    /// The base and what is merged into it, each made of its file.
+    fn merged<S: Space, T, A: Source<S, T> + 'static>(
+        &self,
+        mut make: impl FnMut(usize, ImageFile<S>) -> Result<A, LoadError>,
+    ) -> Result<Merged<S, T>, LoadError> {
+        let base = self.segmentation::<S>(self.base)?;
+        let extent = base.extent();
+        let mut merged = Merged::of(make(self.base, base)?);
         // Regions that follow each other and ask the same of the same file need it once.
         for merges in self.merges.chunk_by(|a, b| (a.from, a.rule) == (b.from, b.rule)) {
-            let other = self.mask::<S>(merges[0].from, extent)?;
+            let from = merges[0].from;
+            let other = self.segmentation::<S>(from)?;
+            self.check_extent(from, other.extent(), extent)?;
             let regions = merges.iter().map(|merge| merge.region.clone());
             merged = merged
-                .with(other, merges[0].rule, regions)
+                .with(make(from, other)?, merges[0].rule, regions)
                 .map_err(|source| LoadError::Merge { raw: self.raw.path().to_owned(), source })?;
         }
-        let voxels = merged.read(&Window::whole(extent))?;
-        Ok(Mask::new(voxels.remove_axis(Axis(0))).with_voxel_size(voxel_size))
+        Ok(merged)
     }
 
-    fn mask<S: Space>(&self, segmentation: usize, extent: S::Extent) -> Result<Mask<S>, LoadError> {
-        let image = &self.segmentations[segmentation];
-        let mask = image.options().open_mask::<S>(image.path())?;
-        ExtentMismatch::check(mask.extent(), extent).map_err(|source| LoadError::Extent {
-            segmentation: image.path().to_owned(),
+    fn segmentation<S: Space>(&self, number: usize) -> Result<ImageFile<S>, LoadError> {
+        let image = &self.segmentations[number];
+        let dataset = image.options().open_dataset(image.path())?;
+        if dataset.channels() != 1 {
+            let (path, channels) = (image.path().to_owned(), dataset.channels());
+            return Err(OpenError::ManyChannels { path, channels }.into());
+        }
+        Ok(dataset.image()?)
+    }
+
+    fn check_extent(
+        &self,
+        segmentation: usize,
+        found: impl AsRef<[usize]>,
+        expected: impl AsRef<[usize]>,
+    ) -> Result<(), LoadError> {
+        ExtentMismatch::check(found, expected).map_err(|source| LoadError::Extent {
+            segmentation: self.segmentations[segmentation].path().to_owned(),
             raw: self.raw.path().to_owned(),
             source,
-        })?;
-        Ok(mask)
+        })
     }
 }
 
@@ -158,6 +237,40 @@ mod tests {
         record.merge_from(2, MergeRule::Union, square(6.0, 7.0)).unwrap();
         let target = record.load::<Zyx>().unwrap();
         assert_eq!(count(target.target()), 4 * 16 - 2 * 4 + 2 * 4);
+    }
+
+    #[test]
+    fn a_sample_that_stays_in_its_files_is_read_as_one_in_memory() {
+        let (_folder, mut record) = volume();
+        record.merge(square(1.0, 4.0).through_z(1..=3)).unwrap();
+        record.exclude(square(2.0, 6.0));
+        let (loaded, opened) = (record.load::<Zyx>().unwrap(), record.open::<Zyx>().unwrap());
+        let window = Window::<Zyx>::new([0, 1, 2], [3, 6, 4]);
+        assert_eq!(loaded.raw().read(&window).unwrap(), opened.raw().read(&window).unwrap());
+        assert_eq!(loaded.target().read(&window).unwrap(), opened.target().read(&window).unwrap());
+        let counted = |sample: &Sample<Zyx>| sample.counted().unwrap().read(&window).unwrap();
+        assert_eq!(counted(&loaded), counted(&opened));
+    }
+
+    #[test]
+    fn merged_objects_keep_ids_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [[1, 1, 2, 2, 0], [1, 3, 3, 0, 0], [0, 0, 0, 2, 2]];
+        let [a, b, c] = rows.map(|row| {
+            let path = folder.path().join(format!("{row:?}.tif"));
+            Labels2::new(array![row]).save(&path).unwrap();
+            path
+        });
+        let mut record =
+            Record::new("cell", "raw.tif", a).with_segmentation(b).with_segmentation(c);
+        let columns = |from: f64, to: f64| Region::polygon([(from, 0.0), (to, 0.0)]).unwrap();
+        record.merge(columns(1.0, 2.0)).unwrap();
+        record.merge_from(2, MergeRule::Union, columns(0.0, 4.0)).unwrap();
+        record.merge(columns(0.0, 0.0)).unwrap();
+        let merged = record.merged_labels::<Yx>().unwrap();
+        // The base has ids up to 2, so the second's 1 and 3 are 3 and 5, and the third's 2 is 7.
+        let ids = merged.read(&Window::<Yx>::whole([1, 5])).unwrap();
+        assert_eq!(ids, array![[[3, 5, 5, 2, 7]]]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Segmentations that are merged as they are read.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
-use ndarray::{Array, Zip};
+use ndarray::Array;
 use segmenter_core::{ExtentMismatch, ReadError, Region, Source, Space, VoxelSize, Window};
 
-use crate::{MergeRule, excluded::inside};
+use crate::MergeRule;
 
 /// A segmentation, changed inside of regions by others: computed box by box as it is read, so that
 /// volumes of any size can be merged. A source is read only where it has a say.
@@ -120,6 +120,9 @@ impl<S: Space, T: Copy + Default + PartialEq> Source<S, T> for Merged<S, T> {
 
     fn read(&self, window: &Window<S>) -> Result<Array<T, S::ChannelDim>, ReadError> {
         let mut voxels = self.base.read(window)?;
+        if !voxels.is_standard_layout() {
+            voxels = voxels.as_standard_layout().into_owned();
+        }
         for layer in &self.layers {
             layer.apply(window, &mut voxels)?;
         }
@@ -133,18 +136,46 @@ impl<S: Space, T: Copy + Default + PartialEq> Layer<S, T> {
         window: &Window<S>,
         voxels: &mut Array<T, S::ChannelDim>,
     ) -> Result<(), ReadError> {
-        let inside = inside(&self.regions, window);
-        if inside.count() == 0 {
-            return Ok(());
-        }
-        let other = self.other.read(window)?;
-        for (channel, other) in voxels.outer_iter_mut().zip(other.outer_iter()) {
-            let voxels = Zip::from(channel).and(other).and(inside.view());
-            voxels.for_each(|voxel, &other, &inside| {
-                *voxel = if inside { self.rule.apply(*voxel, other) } else { *voxel };
-            });
+        for region in &self.regions {
+            // Only what the region covers is read.
+            let Some(part) = region.bounds(window) else { continue };
+            let other = self.other.read(&part)?;
+            let other = other.as_standard_layout();
+            for (mut channel, other) in voxels.outer_iter_mut().zip(other.outer_iter()) {
+                let (Some(voxels), Some(other)) = (channel.as_slice_mut(), other.as_slice()) else {
+                    continue;
+                };
+                region.for_each_run(&part, |run| {
+                    each_line(run, &part, window, |run, place| {
+                        self.rule.apply_all(&mut voxels[place], &other[run]);
+                    });
+                });
+            }
         }
         Ok(())
+    }
+}
+
+/// Cuts a run of a part of a window at the ends of lines, and tells where in the window each piece is.
+fn each_line<S: Space>(
+    run: Range<usize>,
+    part: &Window<S>,
+    window: &Window<S>,
+    mut visit: impl FnMut(Range<usize>, Range<usize>),
+) {
+    let ([_, rows, columns], [_, all_rows, all_columns]) =
+        (S::to_zyx(part.extent), S::to_zyx(window.extent));
+    let shift = |axis: usize| part.start.as_ref()[axis] - window.start.as_ref()[axis];
+    let (down, right) = (shift(S::RANK - 2), shift(S::RANK - 1));
+    let deep = if S::RANK == 3 { shift(0) } else { 0 };
+    let mut start = run.start;
+    while start < run.end {
+        let (line, column) = (start / columns, start % columns);
+        let end = run.end.min((line + 1) * columns);
+        let place = ((deep + line / rows) * all_rows + down + line % rows) * all_columns;
+        let place = place + right + column;
+        visit(start..end, place..place + end - start);
+        start = end;
     }
 }
 

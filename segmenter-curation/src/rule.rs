@@ -44,4 +44,13 @@ impl MergeRule {
             Self::Intersect | Self::Subtract => base,
         }
     }
+
+    /// The same for voxels that follow each other, of which there are equally many.
+    pub(crate) fn apply_all<T: Copy + Default + PartialEq>(self, base: &mut [T], other: &[T]) {
+        if self == Self::Replace {
+            base.copy_from_slice(other);
+            return;
+        }
+        base.iter_mut().zip(other).for_each(|(base, &other)| *base = self.apply(*base, other));
+    }
 }

@@ -5,9 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ndarray::Array;
 use segmenter_core::{
-    Yx, Zyx,
-    io::{Axes, ImageInfo, OpenError},
+    ReadError, Source, Space, Window, Yx, Zyx,
+    io::{Axes, ImageInfo, OpenError, probe},
 };
 
 use super::Pair;
@@ -49,8 +50,16 @@ pub enum Fault {
         files: Vec<PathBuf>,
     },
     /// A file can't be read.
-    #[error("{}", with_source(.0))]
+    #[error("{}", with_causes(.0))]
     Unreadable(#[from] OpenError),
+    /// Pixels of a file can't be read.
+    #[error("{path}: {}", with_causes(.source))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ReadError,
+    },
     /// A file is a time series.
     #[error("{path}: has {time_points} time points; save the one that is needed as its own file")]
     TimeSeries {
@@ -117,9 +126,10 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-fn with_source(error: &OpenError) -> String {
-    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-    error.to_string() + &source.unwrap_or_default()
+/// An error and all of its causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Everything that is wrong with the files of one image.
@@ -142,7 +152,7 @@ pub(super) fn check(pair: &Pair, pixels: bool) -> Vec<Fault> {
 /// What a file holds, if it can be used.
 fn file(image: &ImagePath, single: bool, faults: &mut Vec<Fault>) -> Option<ImageInfo> {
     let (path, chosen) = (|| image.path().to_owned(), image.channel());
-    let info = image.options().probe(path()).map_err(|error| faults.push(error.into())).ok()?;
+    let info = probe(image.path()).map_err(|error| faults.push(error.into())).ok()?;
     let before = faults.len();
     if info.time_points > 1 {
         faults.push(Fault::TimeSeries { path: path(), time_points: info.time_points });
@@ -176,14 +186,38 @@ fn voxel_sizes(pair: &Pair, raw: &ImageInfo, path: &Path, info: &ImageInfo) -> O
 }
 
 fn foreground(image: &ImagePath, info: &ImageInfo) -> Option<Fault> {
-    let (options, path) = (image.options(), image.path());
-    let count = match info.axes {
-        Axes::Yx => options.open_mask::<Yx>(path).map(|mask| mask.count()),
-        Axes::Zyx => options.open_mask::<Zyx>(path).map(|mask| mask.count()),
+    let is_empty = match info.axes {
+        Axes::Yx => is_empty::<Yx>(image),
+        Axes::Zyx => is_empty::<Zyx>(image),
     };
-    match count {
-        Ok(0) => Some(Fault::Empty { path: path.to_owned() }),
-        Ok(_) => None,
-        Err(error) => Some(error.into()),
+    match is_empty {
+        Ok(true) => Some(Fault::Empty { path: image.path().to_owned() }),
+        Ok(false) => None,
+        Err(EmptyError::Open(error)) => Some(error.into()),
+        Err(EmptyError::Read(source)) => {
+            Some(Fault::Damaged { path: image.path().to_owned(), source })
+        }
     }
+}
+
+enum EmptyError {
+    Open(OpenError),
+    Read(ReadError),
+}
+
+/// Whether no voxel is above 0. Read slab by slab, up to the first that is.
+fn is_empty<S: Space>(image: &ImagePath) -> Result<bool, EmptyError> {
+    let dataset = image.options().open_dataset(image.path()).map_err(EmptyError::Open)?;
+    let mask = dataset.image::<S>().map_err(EmptyError::Open)?;
+    let mut slab = mask.extent();
+    if S::RANK == 3 {
+        slab.as_mut()[0] = dataset.slab();
+    }
+    for window in Window::<S>::blocks(mask.extent(), slab) {
+        let inside: Array<bool, S::ChannelDim> = mask.read(&window).map_err(EmptyError::Read)?;
+        if inside.iter().any(|&inside| inside) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
