@@ -78,6 +78,20 @@ pub enum SessionError {
         /// Who, as far as it is known.
         holder: String,
     },
+    /// Something else than this session has written to the log since it was opened. Nothing more is
+    /// written; open the session again to see what it is.
+    #[error(
+        "{path}: has {found} bytes, but this session left it with {expected}: something else has \
+         written to it; open the session again"
+    )]
+    Changed {
+        /// The log.
+        path: PathBuf,
+        /// Its length as this session left it, in bytes.
+        expected: u64,
+        /// Its length now.
+        found: u64,
+    },
     /// A line that was whole once is not any more, or is no event.
     #[error(
         "{path}: line {line}, at byte {byte}, {reason}; `session::salvage` rescues what is before it"

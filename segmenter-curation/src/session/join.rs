@@ -60,7 +60,9 @@ pub struct Joined {
 
 /// Joins two logs that begin with the same events into one: what the first did, then what the second
 /// did, each under its own name and time. Nothing is dropped: what loses against the other stays in
-/// the log as [`Event::Overruled`]. What the second has taken back again is left out.
+/// the log as [`Event::Overruled`]. What the second has done and taken back again is left out; what
+/// they have taken back of the common beginning becomes an event that does the opposite, except that
+/// remarks stay.
 ///
 /// # Errors
 /// If a log can't be read or is damaged, they do not begin with the same events, or the joined log is
@@ -79,7 +81,9 @@ pub fn join(
     if common == 0 {
         return Err(SessionError::Unrelated { first: a.to_owned(), second: b.to_owned() });
     }
-    let mut joint = Joint::new(&a_history, &b_history, common);
+    let own = |history| own_events(history, common, root);
+    let (a_own, b_own) = (own(&a_history)?, own(&b_history)?);
+    let mut joint = Joint::new((&a_history, &a_own), (&b_history, &b_own));
     let conflicts: Vec<(Conflict, Resolution)> = joint
         .conflicts()
         .into_iter()
@@ -96,6 +100,68 @@ pub fn join(
 /// How many events two logs begin with in common.
 fn common(first: &[Logged], second: &[Logged]) -> usize {
     first.iter().zip(second).take_while(|(a, b)| a == b).count()
+}
+
+/// What somebody did since they parted, and still counts. What they took back of the common beginning
+/// comes first, as events that do the opposite.
+fn own_events(history: &History, common: usize, root: &Path) -> Result<Vec<Logged>, SessionError> {
+    let mut shared = Timeline::new();
+    for logged in &history.events()[..common] {
+        shared.push(logged.clone(), root)?;
+    }
+    let (mut left, mut kept, mut own) = (State::default(), BTreeSet::new(), Vec::new());
+    for logged in history.timeline().counting() {
+        if logged.number < common as u64 {
+            left.apply(logged, root)?;
+            kept.insert(logged.number);
+        } else {
+            own.push(logged.clone());
+        }
+    }
+    let taken_back: Vec<&Logged> =
+        shared.counting().filter(|logged| !kept.contains(&logged.number)).collect();
+    let mut all = Vec::new();
+    for logged in taken_back.into_iter().rev() {
+        let Some(event) = opposite(&logged.event, &left, root)? else { continue };
+        let undo = Event::Undo { event: logged.number };
+        let when = history.events()[common..].iter().rfind(|later| later.event == undo);
+        all.push(Logged { event, ..when.unwrap_or(logged).clone() });
+    }
+    all.append(&mut own);
+    Ok(all)
+}
+
+/// The event that leads from where an event counts to this state, where it does not; `None` if none is
+/// needed.
+fn opposite(event: &Event, left: &State, root: &Path) -> Result<Option<Event>, SessionError> {
+    let name = event.image().unwrap_or_default();
+    let Some(state) = left.image(name) else {
+        let added = matches!(event, Event::Add { .. });
+        return Ok(added.then(|| Event::Remove { image: name.to_owned() }));
+    };
+    let image = name.to_owned();
+    Ok(match event {
+        Event::Decide { .. } => {
+            Some(Event::Decide { image, decision: state.record().decision().clone() })
+        }
+        Event::Base { .. } => Some(Event::Base { image, base: state.record().base() }),
+        Event::Assign { .. } => Some(Event::Assign { image, part: state.part() }),
+        Event::Exclude { id, .. } | Event::Merge { id, .. } => {
+            Some(Event::Erase { image, id: id.clone() })
+        }
+        Event::Edit { id, .. } => state.drawing(id).and_then(|drawing| match drawing {
+            Event::Exclude { region, .. } | Event::Merge { region, .. } => {
+                Some(Event::Edit { image, id: id.clone(), region })
+            }
+            _ => None,
+        }),
+        Event::Erase { id, .. } => state.drawing(id),
+        Event::Remove { .. } => {
+            let images = images(&[state.record().clone()], root)?;
+            images.into_iter().next().map(|image| Event::Add { image })
+        }
+        _ => None,
+    })
 }
 
 /// Something of an image.
@@ -130,12 +196,10 @@ struct Joint<'a> {
 }
 
 impl<'a> Joint<'a> {
-    fn new(first: &'a History, second_history: &'a History, common: usize) -> Self {
-        let own = |history: &'a History| -> Vec<&'a Logged> {
-            let events = history.timeline().counting();
-            events.filter(|logged| logged.number >= common as u64).collect()
-        };
-        let (events, first, second) = (first.events().to_vec(), own(first), own(second_history));
+    /// Two histories, each with what its owner did since they parted.
+    fn new(first: (&History, &'a [Logged]), second: (&'a History, &'a [Logged])) -> Self {
+        let (events, left) = (first.0.events().to_vec(), second.0.state());
+        let [first, second] = [first.1, second.1].map(|own| own.iter().collect::<Vec<_>>());
         let taken: BTreeSet<_> = first_regions(&events).collect();
         let drawn = first_regions(second.iter().copied()).map(|region| {
             let mut name = region.clone();
@@ -145,14 +209,7 @@ impl<'a> Joint<'a> {
             (region, name.1)
         });
         let drawn = drawn.collect();
-        Self {
-            events,
-            first,
-            second: own(second_history),
-            drawn,
-            left: second_history.state(),
-            brought_back: BTreeSet::new(),
-        }
+        Self { events, first, second, drawn, left, brought_back: BTreeSet::new() }
     }
 
     /// What both have changed, and differently in the end.

@@ -1,7 +1,7 @@
 //! Only one writer at a time.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     thread,
@@ -19,9 +19,10 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a log for somebody.
+    /// Takes the lock of a log, which is there, for somebody.
     pub(super) fn take(log: &Path, holder: &str) -> Result<Self, SessionError> {
-        let path = lock_path(log);
+        // By whatever link a log is opened, it has one lock.
+        let path = lock_path(&fs::canonicalize(log).map_err(SessionError::io(log))?);
         let io = || SessionError::io(&path);
         let mut file = File::options()
             .read(true)

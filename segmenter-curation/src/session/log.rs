@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use segmenter_core::io::{Existing, SaveError, write_whole};
+
 use super::{Logged, SessionError};
 
 /// Opens the checksum at the end of a line. What is before it is what is summed.
@@ -17,6 +19,8 @@ pub(super) struct LogFile {
     path: PathBuf,
     file: File,
     length: u64,
+    /// An append has failed, and what it may have left is not cut off yet.
+    unsure: bool,
 }
 
 /// What a crash has left of an event that was being written: it was not acknowledged, and does not
@@ -116,41 +120,61 @@ impl LogFile {
         let file = OpenOptions::new().append(true).open(path).map_err(SessionError::io(path))?;
         let torn = torn.map(|torn| keep(path, end, &torn)).transpose()?;
         file.set_len(end).and_then(|()| file.sync_all()).map_err(SessionError::io(path))?;
-        Ok((Self { path: path.to_owned(), file, length: end }, events, torn))
+        Ok((Self { path: path.to_owned(), file, length: end, unsure: false }, events, torn))
     }
 
-    /// Appends an event. When this returns, the event is on disk; if it fails, the log is as before.
+    /// Appends an event. When this returns, the event is on disk; if it fails, the log is as before,
+    /// or nothing more is appended until it is.
     pub(super) fn append(&mut self, event: &Logged) -> Result<(), SessionError> {
         let line = encode(event).map_err(SessionError::io(&self.path))?;
+        self.check_end()?;
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(source) = written {
-            // What can't be cut off now is found as torn, or as a second event of the same number.
-            let _ = self.file.set_len(self.length);
+            self.unsure = true;
+            // If it can't be cut off now, it is before the next event.
+            let _ = self.cut_off();
             return Err(SessionError::io(&self.path)(source));
         }
         self.length += line.len() as u64;
         Ok(())
     }
+
+    /// The log ends where this writer has left it. A lock keeps out who asks for it, but not an
+    /// editor, and not every network drive has locks.
+    fn check_end(&mut self) -> Result<(), SessionError> {
+        if self.unsure {
+            self.cut_off().map_err(SessionError::io(&self.path))?;
+        }
+        let found = self.file.metadata().map_err(SessionError::io(&self.path))?.len();
+        if found == self.length {
+            return Ok(());
+        }
+        let (path, expected) = (self.path.clone(), self.length);
+        Err(SessionError::Changed { path, expected, found })
+    }
+
+    /// Cuts off what a failed append may have left.
+    fn cut_off(&mut self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.file.sync_all()?;
+        self.unsure = false;
+        Ok(())
+    }
 }
 
-/// Puts half an event beside the log under a name that is not taken.
+/// Puts half an event beside the log under a name that is not taken, on disk before it is cut off.
 fn keep(path: &Path, byte: u64, torn: &[u8]) -> Result<Torn, SessionError> {
-    for number in 0_u32.. {
+    let mut number = 0_u32;
+    loop {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".torn-{number}"));
         let beside = path.with_file_name(name);
-        match OpenOptions::new().write(true).create_new(true).open(&beside) {
-            Ok(mut file) => {
-                file.write_all(torn)
-                    .and_then(|()| file.sync_all())
-                    .map_err(SessionError::io(&beside))?;
-                return Ok(Torn { byte, kept: Some(beside) });
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(SessionError::io(&beside)(error)),
+        match write_whole(&beside, Existing::Refuse, |file| file.write_all(torn)) {
+            Ok(()) => return Ok(Torn { byte, kept: Some(beside) }),
+            Err(SaveError::Exists { .. }) => number += 1,
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(Torn { byte, kept: None })
 }
 
 #[cfg(test)]
@@ -213,5 +237,23 @@ mod tests {
                 assert!(told, "byte {at}, bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_failed_append_leaves_is_cut_off_before_the_next_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        fs::write(&path, encode(&note(0, "one")).unwrap()).unwrap();
+        let (mut log, _, _) = LogFile::open(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        // Neither writing nor cutting off works, as on a disk that went read-only.
+        let writable = std::mem::replace(&mut log.file, File::open(&path).unwrap());
+        assert!(matches!(log.append(&note(1, "two")), Err(SessionError::Io { .. })));
+        fs::write(&path, [&whole[..], b"{\"number\":1,\"ti"].concat()).unwrap();
+        assert!(matches!(log.append(&note(1, "two")), Err(SessionError::Io { .. })));
+        log.file = writable;
+        log.append(&note(1, "three")).unwrap();
+        let events = Contents::read(&path).unwrap().events;
+        assert_eq!(events, [note(0, "one"), note(1, "three")]);
     }
 }

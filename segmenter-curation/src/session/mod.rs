@@ -138,8 +138,6 @@ impl Session {
         who: impl Into<String>,
     ) -> Result<Self, SessionError> {
         let (path, root, who) = (path.as_ref(), root.as_ref(), who.into());
-        // A lock file beside a log that is not there would only puzzle.
-        std::fs::metadata(path).map_err(SessionError::io(path))?;
         let lock = Lock::take(path, &who)?;
         let (log, events, torn) = LogFile::open(path)?;
         let timeline = replay(events, path, root)?;

@@ -90,6 +90,18 @@ impl ImageState {
         &self.events
     }
 
+    /// The event that draws a region as it is now.
+    pub(super) fn drawing(&self, id: &RegionId) -> Option<Event> {
+        let (image, id) = (self.name().to_owned(), id.clone());
+        if let Some(at) = self.excluded.iter().position(|other| *other == id) {
+            let region = self.record.exclude.get(at)?.clone();
+            return Some(Event::Exclude { image, id, region, suggestion: None });
+        }
+        let at = self.merged.iter().position(|other| *other == id)?;
+        let Merge { from, rule, region } = self.record.merges.get(at)?.clone();
+        Some(Event::Merge { image, id, from, rule, region })
+    }
+
     fn no_region(&self, id: &RegionId) -> Refusal {
         Refusal::NoRegion { image: self.name().to_owned(), id: id.clone() }
     }

@@ -346,6 +346,67 @@ fn an_image_that_one_removes_while_the_other_works_on_it_is_a_conflict() {
 }
 
 #[test]
+fn what_is_taken_back_of_the_common_beginning_stays_taken_back() {
+    let root = apart(
+        |_, _| {},
+        |ben, _| {
+            ben.undo().unwrap();
+            ben.undo().unwrap();
+        },
+    );
+    let (joined, history) = joined(&root, Resolution::First);
+    assert_eq!((joined.common, joined.conflicts), (3, vec![]));
+    let one = history.state().image("one").unwrap();
+    assert_eq!(*one.record().decision(), Decision::Undecided);
+    assert!(one.record().exclude_regions().is_empty());
+    assert!(history.events()[3..].iter().all(|logged| logged.who == "ben"));
+}
+
+#[test]
+fn to_take_back_a_decision_that_the_other_changes_is_a_conflict() {
+    for resolution in [Resolution::First, Resolution::Second] {
+        let root = apart(
+            |ana, _| {
+                ana.undo().unwrap();
+                ana.undo().unwrap();
+            },
+            |ben, _| ben.decide("one", Decision::DontUse { reason: "dim".to_owned() }).unwrap(),
+        );
+        let (joined, history) = joined(&root, resolution);
+        let kinds: Vec<_> = joined.conflicts.iter().map(|(conflict, _)| &conflict.kind).collect();
+        assert_eq!(kinds, [&ConflictKind::Decision]);
+        let one = history.state().image("one").unwrap();
+        let open = *one.record().decision() == Decision::Undecided;
+        assert_eq!(open, resolution == Resolution::First);
+    }
+}
+
+#[test]
+fn what_something_else_writes_to_an_open_log_stops_the_session() {
+    let (root, mut session) = session();
+    let log = root.path().join("log.jsonl");
+    let edited = [fs::read(&log).unwrap(), b"# mine\n".to_vec()].concat();
+    fs::write(&log, &edited).unwrap();
+    let before = session.state().clone();
+    assert!(matches!(
+        session.decide("one", Decision::Use),
+        Err(SessionError::Changed { expected, found, .. }) if found == expected + 7
+    ));
+    assert_eq!((session.state(), fs::read(&log).unwrap()), (&before, edited));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_writer_is_kept_out_whatever_link_they_come_by() {
+    let (root, _session) = session();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link.jsonl");
+    std::os::unix::fs::symlink(root.path().join("log.jsonl"), &link).unwrap();
+    let second = Session::open(&link, root.path(), "ben");
+    assert!(matches!(second, Err(SessionError::Locked { .. })));
+}
+
+#[test]
 fn logs_of_different_sessions_are_not_joined() {
     let (a, _a) = session();
     let (b, _b) = session();
@@ -457,6 +518,10 @@ proptest! {
             prop_assert_eq!(session.state(), &before);
         }
         let state = session.state().clone();
+        for length in 1..=session.events().len() {
+            let prefix = session.events()[..length].to_vec();
+            prop_assert!(replay(prefix, Path::new("log.jsonl"), root.path()).is_ok());
+        }
         drop(session);
         let again = open(&root, "ana").unwrap();
         prop_assert_eq!(again.state(), &state);
