@@ -93,6 +93,7 @@ fn every_program_has_a_help_text_that_names_its_arguments() {
         ("experiment", &["FOLDER", "--root"]),
         ("export", &["--model", "--checkpoint", "--weights", "--overwrite"]),
         ("exclude", &["--image", "--regions", "--output"]),
+        ("curate", &["--root", "--raw", "--segmentations", "--script", "--log", "--who"]),
         ("merge", &["--base", "--other", "--regions", "--output"]),
         (
             "train",
@@ -117,6 +118,41 @@ fn every_program_has_a_help_text_that_names_its_arguments() {
             assert!(help.contains(argument), "{name}: {argument}");
         }
     }
+}
+
+#[test]
+fn curate_follows_a_script_and_goes_on_where_it_was() {
+    let folder = experiment();
+    let path = |name: &str| folder.path().join(name);
+    shapes(folder.path());
+    let (raw, seg, script) = (path("raw"), path("seg"), path("decisions.txt"));
+    let (log, plugin) = (path("session.jsonl"), path("plugin"));
+    let mut args = vec!["--root", text(folder.path()), "--raw", text(&raw), "--who", "ana"];
+    args.extend(["--segmentations", text(&seg), "--script", text(&script), "--log", text(&log)]);
+    args.extend(["--plugin", text(&plugin)]);
+
+    let first = "# by eye\nuse im_0\nexclude im_0 shapes.csv\ndont-use im_1 \"out of focus\"\n";
+    fs::write(&script, first).unwrap();
+    let told = stdout("curate", &args);
+    assert!(told.starts_with("3 events added, 4 in the log\n"), "{told}");
+    assert!(told.contains("4 images: 1 used, 1 not used, 2 undecided\nundecided: im_2"), "{told}");
+    let table = fs::read_to_string(plugin.join("data/train.csv")).unwrap();
+    assert!(table.contains("im_0") && !table.contains("im_1"), "{table}");
+    let lines = fs::read_to_string(&log).unwrap();
+    assert!(lines.contains("out of focus"), "{lines}");
+
+    fs::write(&script, first.to_owned() + "use im_2\nundo\nnote im_3 \"look \"\"here\"\"\"\n")
+        .unwrap();
+    assert!(failure("curate", &args).1.contains("already exists"), "the plugin's files");
+    args.push("--overwrite");
+    let told = stdout("curate", &args);
+    assert!(told.starts_with("0 events added, 7 in the log\n"), "{told}");
+    assert!(told.contains("im_3: look \"here\" (ana, "), "{told}");
+    assert!(told.contains("1 used, 1 not used, 2 undecided"), "{told}");
+
+    fs::write(&script, "use\nassign im_0 elsewhere\n").unwrap();
+    let (code, message) = failure("curate", &args);
+    assert!(code == 1 && message.contains("line 1: ") && message.contains("line 2: "), "{message}");
 }
 
 /// The hash is that of the bytes 0, 1, 2, 3 (`printf '\0\1\2\3' | sha256sum`).

@@ -7,6 +7,7 @@ pub(crate) mod phantom;
 pub(crate) mod pictures;
 pub(crate) mod rounds;
 pub(crate) mod scores;
+pub(crate) mod script;
 
 use std::{
     error::Error,
@@ -76,6 +77,11 @@ impl Args {
     /// The value of an option, if it was given.
     pub(crate) fn get(&self, name: &str) -> Option<&OsString> {
         self.named.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value)
+    }
+
+    /// All values of an option, in the order in which they were given.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &OsString> {
+        self.named.iter().filter(move |(given, _)| given == name).map(|(_, value)| value)
     }
 
     /// Whether a switch was given.
