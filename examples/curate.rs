@@ -15,7 +15,7 @@ use segmenter::{
     Region,
     core::io::Existing,
     curation::{
-        Pairing, Part, Record, Session, Split, napari, plugin,
+        Pairing, Part, Record, Session, Split, plugin,
         session::{Filter, State},
     },
 };
@@ -53,7 +53,7 @@ folder of the script:
   undo                            redo
 
 NUMBER is that of a segmentation, from 0. RULE is replace, union, intersect or
-subtract. SHAPES are those of napari (.csv). A line that is changed is a new step.";
+subtract. SHAPES is a file of any kind that exclude takes. A line that is changed is a new step.";
 
 fn main() -> ExitCode {
     support::exit(run())
@@ -110,7 +110,7 @@ fn follow(session: &mut Session, line: &Line, folder: &Path) -> Result<usize, An
     let before = events.filter(|logged| logged.why.as_ref() == Some(&why)).count();
     let regions = match &line.step {
         Step::Exclude(file) | Step::Merge { regions: file, .. } => {
-            napari::read_shapes(folder.join(file))?
+            support::regions(&folder.join(file))?
         }
         _ => Vec::new(),
     };
