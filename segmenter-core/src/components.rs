@@ -94,11 +94,11 @@ impl<S: Space> Mask<S> {
             unreachable!("the same voxels, in the same order")
         };
         let mut scan = ComponentScan::new(connectivity);
-        volume.axis_iter(Axis(0)).try_for_each(|slice| scan.push(slice))?;
+        volume.axis_iter(Axis(0)).try_for_each(|slice| scan.push(&slice))?;
         let found = scan.finish();
         let (mut ids, mut painter) = (Array3::zeros(volume.raw_dim()), found.painter());
         for (slice, ids) in volume.axis_iter(Axis(0)).zip(ids.axis_iter_mut(Axis(0))) {
-            painter.paint(slice, ids);
+            painter.paint(&slice, ids);
         }
         let Ok(ids) = ids.into_shape_with_order(S::dim(self.extent())) else {
             unreachable!("the same voxels, in the same order")
@@ -121,8 +121,8 @@ impl<S: Space> Mask<S> {
 /// use segmenter_core::{ComponentScan, Connectivity};
 ///
 /// let mut scan = ComponentScan::new(Connectivity::Face);
-/// scan.push(array![[true, false, true]].view())?;
-/// scan.push(array![[true, true, true]].view())?;
+/// scan.push(&array![[true, false, true]].view())?;
+/// scan.push(&array![[true, true, true]].view())?;
 /// let found = scan.finish();
 /// assert_eq!(found.components()[0].voxels, 5);
 /// assert_eq!(found.components()[0].last, [1, 0, 2]);
@@ -158,7 +158,7 @@ impl ComponentScan {
     /// # Errors
     /// If there are more components than a label image has ids for, where parts that would be joined
     /// by a later slice count as several.
-    pub fn push(&mut self, slice: ArrayView2<'_, bool>) -> Result<(), TooManyComponents> {
+    pub fn push(&mut self, slice: &ArrayView2<'_, bool>) -> Result<(), TooManyComponents> {
         let mut current = Slice::default();
         for (y, row) in slice.rows().into_iter().enumerate() {
             let mut near = self.near(&current, y);
@@ -256,7 +256,7 @@ impl ComponentPainter<'_> {
     ///
     /// # Panics
     /// If `ids` is not of the extent of the slice.
-    pub fn paint(&mut self, slice: ArrayView2<'_, bool>, mut ids: ArrayViewMut2<'_, u32>) {
+    pub fn paint(&mut self, slice: &ArrayView2<'_, bool>, mut ids: ArrayViewMut2<'_, u32>) {
         assert_eq!(slice.dim(), ids.dim(), "ids and mask are of one extent");
         for (row, mut ids) in slice.rows().into_iter().zip(ids.rows_mut()) {
             for (start, end) in Runs::new(row.iter().copied()) {

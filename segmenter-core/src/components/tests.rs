@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::*;
 use crate::{Mask3, VoxelSize, Yx, Zyx};
 
-/// Made by scripts/component_cases.py.
+/// Made by `scripts/component_cases.py`.
 #[derive(Deserialize)]
 struct Case {
     extent: Vec<usize>,

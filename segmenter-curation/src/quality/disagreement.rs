@@ -85,7 +85,7 @@ pub fn disagreements<S: Space>(
         };
         let mut scan = ComponentScan::new(Connectivity::Face);
         for slice in slices() {
-            let pushed = scan.push(slice?.view());
+            let pushed = scan.push(&slice?.view());
             pushed.map_err(|source| QualityError::Objects { name: name(), source })?;
         }
         let components = scan.finish();

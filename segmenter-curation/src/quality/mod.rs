@@ -109,7 +109,7 @@ pub struct Measures {
     pub signal_to_noise: Option<f64>,
     /// The probability that a voxel of the foreground is brighter than one of the background, where
     /// equal ones count half: the area under the ROC curve, 0.5 if the segmentation has nothing to do
-    /// with the image (Hanley and McNeil 1982, <https://doi.org/10.1148/radiology.143.1.7063747>).
+    /// with the image (Hanley et al. 1982, <https://doi.org/10.1148/radiology.143.1.7063747>).
     pub separability: Option<f64>,
     /// The point-biserial correlation, -1 to 1, of the segmentation and the intensities, these limited
     /// to the image's percentiles 1 and 99.8 (Tate 1954,
@@ -185,7 +185,7 @@ pub fn measure<S: Space>(sample: &Sample<S>) -> Result<Quality, QualityError> {
     let (mut voxels, mut inside) = (0, 0);
     for plane in planes(sample) {
         let plane = plane?;
-        objects.push(plane.inside.view()).map_err(too_many)?;
+        objects.push(&plane.inside.view()).map_err(too_many)?;
         part.clear();
         part.add_plane(&plane);
         whole.add(&part);
@@ -274,7 +274,7 @@ fn missing<S: Space>(
     let too_many = |source| QualityError::Objects { name: sample.name().to_owned(), source };
     let mut scan = ComponentScan::new(Connectivity::Face);
     for plane in planes(sample) {
-        scan.push(bright(&plane?, threshold).view()).map_err(too_many)?;
+        scan.push(&bright(&plane?, threshold).view()).map_err(too_many)?;
     }
     let found = scan.finish();
     let mut coverage = Coverage::new(&found);

@@ -85,7 +85,7 @@ fn beside(mask: &Array2<bool>, (y, x): (usize, usize), wanted: bool) -> bool {
 /// The components of masks that come slice by slice.
 pub(crate) fn components(slice: &Array2<bool>) -> Result<Vec<Component>, TooManyComponents> {
     let mut scan = ComponentScan::new(Connectivity::Face);
-    scan.push(slice.view())?;
+    scan.push(&slice.view())?;
     Ok(scan.finish().components().to_vec())
 }
 
@@ -104,7 +104,7 @@ impl<'a> Coverage<'a> {
 
     pub(crate) fn push(&mut self, bright: &Array2<bool>, inside: &Array2<bool>) {
         let mut ids = Array2::<u32>::zeros(bright.raw_dim());
-        self.painter.paint(bright.view(), ids.view_mut());
+        self.painter.paint(&bright.view(), ids.view_mut());
         Zip::from(&ids).and(inside).for_each(|&id, &inside| {
             if let Some(before) = id.checked_sub(1).filter(|_| inside) {
                 self.covered[usize::try_from(before).unwrap_or(usize::MAX)] += 1;
@@ -136,10 +136,12 @@ impl<'a> Coverage<'a> {
     }
 }
 
-/// The box around a component, which holds the centres of all its voxels.
+/// The box around the voxels of a component. Its sides are between voxels: a polygon without width
+/// would hold no more than its corners.
 pub(crate) fn around(component: &Component, slices: bool) -> Region {
     let ([z0, y0, x0], [z1, y1, x1]) = (component.first, component.last);
-    let [y0, x0, y1, x1] = [y0, x0, y1, x1].map(|at| at as f64);
+    let ([y0, x0], [y1, x1]) =
+        ([y0, x0].map(|at| at as f64 - 0.5), [y1, x1].map(|at| at as f64 + 0.5));
     let region = Region::polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]);
     let region = region.unwrap_or_else(|_| unreachable!("four points within an image"));
     if slices { region.through_z(z0..=z1) } else { region }
