@@ -4,12 +4,12 @@
 
 use std::{fs, path::Path};
 
-use ndarray::{Array3, Array4, Axis, array};
+use ndarray::{Array3, Array4, Axis, Slice, array};
 use proptest::prelude::*;
 use segmenter_core::{
-    Labels3, Mask2, NewImage, Pixel, Sink, Space, Stack, Stack2, Stack3, VoxelSize, Window,
+    Labels3, Mask2, Mask3, NewImage, Pixel, Sink, Space, Stack, Stack2, Stack3, VoxelSize, Window,
     WriteError, Yx, Zyx,
-    io::{Blocks, Compression, Existing, SaveOptions, TiffWriter},
+    io::{Blocks, Compression, Existing, OpenOptions, SaveOptions, TiffWriter},
 };
 
 fn noise(seed: u32, [c, z, y, x]: [usize; 4]) -> u32 {
@@ -66,6 +66,8 @@ proptest! {
             .with_voxel_size(spacing.map(|spacing| VoxelSize::new(spacing).unwrap()))
             .with_channel_names([Some("nuclei".to_owned())]);
         check(&options, &volume, seed);
+        check(&options, &Stack3::from_channels(values.mapv(u32::cast_signed)), seed);
+        check(&options, &Stack3::from_channels(values.mapv(f64::from)), seed);
         let [byte, wide] = [24, 16].map(|bits| values.mapv(|value| value >> bits));
         let bytes = byte.mapv(|value| u8::try_from(value).unwrap());
         let shorts = wide.mapv(|value| u16::try_from(value).unwrap());
@@ -123,6 +125,38 @@ fn boxes_of_many_threads_make_the_image_that_one_thread_makes() {
     sink.finish().unwrap();
     let expected = labels.with_voxel_size(image.voxel_size());
     assert_eq!(Labels3::open(&path).unwrap(), expected);
+}
+
+#[test]
+fn a_smaller_level_of_a_label_image_has_every_second_row_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.ome.tiff");
+    SaveOptions::new().with_pyramid(true).save_labels(&labels(), &path).unwrap();
+    let mut expected = labels().into_array();
+    for level in 1..=2 {
+        expected = expected
+            .slice_each_axis(|axis| match axis.axis {
+                Axis(0) => Slice::from(..),
+                _ => Slice::new(0, None, 2),
+            })
+            .to_owned();
+        let found = OpenOptions::new().with_level(level).open_labels::<Zyx>(&path).unwrap();
+        assert_eq!(found.view(), expected, "level {level}");
+    }
+}
+
+#[test]
+fn a_mask_is_written_box_by_box_as_yes_and_no() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mask.ome.tiff");
+    let mask = labels().foreground();
+    let writer = SaveOptions::new().create(&NewImage::from(&mask), &path).unwrap();
+    for window in shuffled(&writer, 1) {
+        let voxels = window.view(&mask.view()).to_owned();
+        writer.write(&window, &voxels.insert_axis(Axis(0)).view()).unwrap();
+    }
+    writer.finish().unwrap();
+    assert_eq!(Mask3::open(&path).unwrap(), mask);
 }
 
 #[test]

@@ -90,6 +90,8 @@ fn volumes_are_written_as_tifffile_was_shown() {
     check("volume_uint16_zstd.ome.tiff", &volume(|value| value), Compression::Zstd);
     check("volume_int16_deflate.ome.tiff", &volume(u16::cast_signed), Compression::Deflate);
     check("volume_uint32_deflate.ome.tiff", &volume(u32::from), Compression::Deflate);
+    check("volume_int32_zstd.ome.tiff", &volume(i32::from), Compression::Zstd);
+    check("volume_float64_zstd.ome.tiff", &volume(f64::from), Compression::Zstd);
     check("volume_float32_zstd.ome.tiff", &volume(f32::from), Compression::Zstd);
 }
 
