@@ -13,16 +13,17 @@ use std::{
 
 use segmenter::{
     Region,
-    core::io::Existing,
+    core::io::{Existing, SaveOptions},
     curation::{
         Pairing, Part, Record, Session, Split, plugin,
+        preview::ContactSheet,
         session::{Filter, State},
     },
 };
 
 mod support;
 use support::{
-    AnyError, Args, Asked, UsageError,
+    AnyError, Args, Asked, UsageError, look,
     script::{self, Line, Step},
 };
 
@@ -31,7 +32,7 @@ Curates a data set by a script of decisions. What each line does is on disk befo
 the next is read; run again, the lines that were done are passed over.
 
 Usage: curate --root DIR --raw DIR --segmentations DIR --script FILE --log FILE
-              --who NAME [--plugin DIR [--overwrite]]
+              --who NAME [--sheet FILE.png] [--plugin DIR] [--overwrite]
 
   --root DIR           the folder that holds all images; the log names them below it
   --raw DIR            the raw images
@@ -41,26 +42,31 @@ Usage: curate --root DIR --raw DIR --segmentations DIR --script FILE --log FILE
   --who NAME           whose decisions these are
   --plugin DIR         writes the images that are used as an experiment of the Allen
                        Cell Segmenter; those given to no part are trained on
-  --overwrite          files of that experiment are written anew
+  --sheet FILE.png     draws all images with their segmentations and regions
+  --overwrite          the experiment and the sheet are written anew
+
+In the end it prints which images to look at first, and why.
 
 Steps, where words with blanks are put in \"quotes\", and files are named from the
 folder of the script:
 
   use IMAGE                       dont-use IMAGE REASON      undecided IMAGE
   exclude IMAGE SHAPES            merge IMAGE NUMBER SHAPES [RULE]
-  erase IMAGE REGION              base IMAGE NUMBER
+  accept IMAGE                    erase IMAGE REGION
+  base IMAGE NUMBER
   note IMAGE TEXT                 assign IMAGE train|validation|test
   undo                            redo
 
 NUMBER is that of a segmentation, from 0. RULE is replace, union, intersect or
-subtract. SHAPES is a file of any kind that exclude takes. A line that is changed is a new step.";
+subtract. SHAPES is a file of any kind that exclude takes. accept excludes what the
+review list suggests for an image. A line that is changed is a new step.";
 
 fn main() -> ExitCode {
     support::exit(run())
 }
 
 fn run() -> Result<(), AnyError> {
-    let options = ["root", "raw", "segmentations", "script", "log", "who", "plugin"];
+    let options = ["root", "raw", "segmentations", "script", "log", "who", "plugin", "sheet"];
     let Asked::Run(args) = Args::read(&options, &["overwrite"])? else {
         println!("{HELP}");
         return Ok(());
@@ -79,10 +85,39 @@ fn run() -> Result<(), AnyError> {
             .map_err(|error| format!("line {}: {}", line.number, support::with_causes(&*error)))?;
     }
     tell(&session, done);
+    review(session.state())?;
+    let existing = if args.has("overwrite") { Existing::Replace } else { Existing::Refuse };
+    if let Some(sheet) = args.get("sheet") {
+        draw(session.state(), Path::new(sheet), existing)?;
+    }
     if let Some(experiment) = args.get("plugin") {
-        let existing = if args.has("overwrite") { Existing::Replace } else { Existing::Refuse };
         plugin::export(experiment, &split(session.state()), existing)?;
     }
+    Ok(())
+}
+
+/// Prints the images that differ from the others for the worse, the most suspect first.
+fn review(state: &State) -> Result<(), AnyError> {
+    println!("to look at first:");
+    for suspect in look::ranked(state)?.iter().filter(|suspect| !suspect.reasons.is_empty()) {
+        let reasons: Vec<String> = suspect.reasons.iter().map(ToString::to_string).collect();
+        let (name, score) = (state.images()[suspect.index].name(), suspect.score);
+        println!("  {name} ({score:.1}): {}", reasons.join("; "));
+        if !suspect.exclude.is_empty() {
+            println!("    `accept {name}` excludes {} regions", suspect.exclude.len());
+        }
+    }
+    Ok(())
+}
+
+/// Draws all images with what was decided and drawn.
+fn draw(state: &State, path: &Path, existing: Existing) -> Result<(), AnyError> {
+    let mut sheet = ContactSheet::new();
+    for image in state.images() {
+        let record = image.record();
+        sheet.push(image.name(), record.decision(), look::thumbnail(record)?);
+    }
+    SaveOptions::new().with_existing(existing).save_stack(&sheet.draw(), path)?;
     Ok(())
 }
 
@@ -112,6 +147,7 @@ fn follow(session: &mut Session, line: &Line, folder: &Path) -> Result<usize, An
         Step::Exclude(file) | Step::Merge { regions: file, .. } => {
             support::regions(&folder.join(file))?
         }
+        Step::Accept => suggested(session.state(), &line.image)?,
         _ => Vec::new(),
     };
     let steps = if regions.is_empty() { 1 } else { regions.len() };
@@ -136,6 +172,10 @@ fn happen(
         Step::Merge { from, regions, rule } => {
             session.merge(image, *from, *rule, some(region, regions)?)?;
         }
+        Step::Accept => {
+            let region = region.cloned().ok_or("the review list suggests no region")?;
+            session.accept(image, region, "bright structures outside of the segmentation")?;
+        }
         Step::Erase(region) => session.erase(image, region)?,
         Step::Base(base) => session.set_base(image, *base)?,
         Step::Note(text) => session.note(image, text)?,
@@ -148,6 +188,14 @@ fn happen(
         }
     }
     Ok(())
+}
+
+/// What the review list suggests to exclude in an image.
+fn suggested(state: &State, image: &str) -> Result<Vec<Region>, AnyError> {
+    let place = state.images().iter().position(|other| other.name() == image);
+    let suspects = look::ranked(state)?.into_iter();
+    let suspect = suspects.filter(|suspect| Some(suspect.index) == place);
+    Ok(suspect.flat_map(|suspect| suspect.exclude).collect())
 }
 
 fn some(region: Option<&Region>, file: &Path) -> Result<Region, AnyError> {

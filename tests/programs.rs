@@ -93,7 +93,10 @@ fn every_program_has_a_help_text_that_names_its_arguments() {
         ("experiment", &["FOLDER", "--root"]),
         ("export", &["--model", "--checkpoint", "--weights", "--overwrite"]),
         ("exclude", &["--image", "--regions", "--output"]),
-        ("curate", &["--root", "--raw", "--segmentations", "--script", "--log", "--who"]),
+        (
+            "curate",
+            &["--root", "--raw", "--segmentations", "--script", "--log", "--who", "--sheet"],
+        ),
         ("merge", &["--base", "--other", "--regions", "--output"]),
         (
             "train",
@@ -129,13 +132,16 @@ fn curate_follows_a_script_and_goes_on_where_it_was() {
     let (log, plugin) = (path("session.jsonl"), path("plugin"));
     let mut args = vec!["--root", text(folder.path()), "--raw", text(&raw), "--who", "ana"];
     args.extend(["--segmentations", text(&seg), "--script", text(&script), "--log", text(&log)]);
-    args.extend(["--plugin", text(&plugin)]);
+    let sheet = path("sheet.png");
+    args.extend(["--plugin", text(&plugin), "--sheet", text(&sheet)]);
 
     let first = "# by eye\nuse im_0\nexclude im_0 shapes.csv\ndont-use im_1 \"out of focus\"\n";
     fs::write(&script, first).unwrap();
     let told = stdout("curate", &args);
     assert!(told.starts_with("3 events added, 4 in the log\n"), "{told}");
     assert!(told.contains("4 images: 1 used, 1 not used, 2 undecided\nundecided: im_2"), "{told}");
+    assert!(told.contains("to look at first:\n"), "{told}");
+    assert_eq!(io::probe(&sheet).unwrap().channels, 3);
     let table = fs::read_to_string(plugin.join("data/train.csv")).unwrap();
     assert!(table.contains("im_0") && !table.contains("im_1"), "{table}");
     let lines = fs::read_to_string(&log).unwrap();

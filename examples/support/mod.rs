@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each example uses a part of it")]
 #![allow(clippy::print_stderr, reason = "programs print; the library does not")]
 
+pub(crate) mod look;
 pub(crate) mod phantom;
 pub(crate) mod pictures;
 pub(crate) mod rounds;

@@ -26,6 +26,7 @@ pub(crate) struct Line {
 pub(crate) enum Step {
     Decide(Decision),
     Exclude(PathBuf),
+    Accept,
     Merge { from: usize, regions: PathBuf, rule: MergeRule },
     Erase(RegionId),
     Base(usize),
@@ -103,6 +104,7 @@ fn step(words: &[String]) -> Result<(String, Step), String> {
         }
         ["undecided", image] => (image, Step::Decide(Decision::Undecided)),
         ["exclude", image, regions] => (image, Step::Exclude(regions.into())),
+        ["accept", image] => (image, Step::Accept),
         ["merge", image, from, regions] => (image, merge(from, regions, "replace")?),
         ["merge", image, from, regions, rule] => (image, merge(from, regions, rule)?),
         ["erase", image, region] => (image, Step::Erase(RegionId(region.to_owned()))),
