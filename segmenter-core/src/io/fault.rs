@@ -17,12 +17,31 @@ pub(super) enum Fault {
     Malformed(String),
     Unsupported(String),
     ManyScenes(usize),
-    Scene { asked: usize, scenes: usize },
-    Time { asked: usize, time_points: usize },
-    Level { asked: usize, levels: usize },
+    Scene {
+        asked: usize,
+        scenes: usize,
+    },
+    Time {
+        asked: usize,
+        time_points: usize,
+    },
+    Level {
+        asked: usize,
+        levels: usize,
+    },
     OtherFile(String),
-    Limit { needed: u64, limit: u64 },
-    Outside { start: Vec<usize>, window: Vec<usize>, grid: Vec<usize> },
+    Limit {
+        needed: u64,
+        limit: u64,
+    },
+    Outside {
+        start: Vec<usize>,
+        window: Vec<usize>,
+        grid: Vec<usize>,
+    },
+    /// An error that names a file already: one of those that make up a store.
+    #[cfg(feature = "zarr")]
+    Named(Box<OpenError>),
 }
 
 impl Fault {
@@ -50,6 +69,8 @@ impl Fault {
                 OpenError::Outside { path, start, window, grid }
             }
             Self::Limit { needed, limit } => OpenError::Limit { path, needed, limit },
+            #[cfg(feature = "zarr")]
+            Self::Named(error) => *error,
         }
     }
 }

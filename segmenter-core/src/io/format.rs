@@ -102,10 +102,17 @@ pub(super) fn open(path: &Path, choice: &Choice) -> Result<Box<dyn Format>, Open
 }
 
 /// A folder is a store of OME-Zarr, if it is an image.
+#[cfg(feature = "zarr")]
+fn open_folder(path: &Path, choice: &Choice) -> Result<Box<dyn Format>, OpenError> {
+    Ok(Box::new(super::ZarrImage::with_choice(path, choice)?))
+}
+
+/// A folder is a store of OME-Zarr, if it is an image.
+#[cfg(not(feature = "zarr"))]
 fn open_folder(path: &Path, _choice: &Choice) -> Result<Box<dyn Format>, OpenError> {
     Err(OpenError::Unsupported {
         path: path.to_owned(),
-        reason: "is a folder; OME-Zarr is not read".to_owned(),
+        reason: "is a folder; OME-Zarr is read with the feature `zarr`".to_owned(),
     })
 }
 

@@ -1,13 +1,20 @@
 //! An array in chunks, of which boxes are read and whole chunks are written.
 
-use std::{io, num::NonZeroU64, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    num::NonZeroU64,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ndarray::{ArrayView, ArrayView3, ArrayViewMut, IxDyn, Slice};
 use rayon::prelude::*;
 use serde_json::Value;
 use zarrs::{
     array::{
-        Array, ArrayBytes, ArrayCreateError, ArrayError, ArrayMetadata, ArraySubset, CodecOptions,
+        Array, ArrayBytes, ArrayCreateError, ArrayError, ArrayMetadata, ArrayShardedExt,
+        ArraySubset, CodecOptions,
     },
     storage::StorageError,
 };
@@ -19,6 +26,9 @@ use super::{
 };
 use crate::{Pixel, PixelType, WriteError};
 
+/// Bytes of a shard that is unpacked as a whole: 256 MiB.
+const SHARD: u64 = 256 << 20;
+
 /// An array whose metadata is known.
 #[derive(Debug)]
 pub(super) struct Chunks {
@@ -27,16 +37,18 @@ pub(super) struct Chunks {
     pub(super) shape: Vec<usize>,
     /// What one file holds: a chunk, or a shard of chunks.
     pub(super) chunk: Vec<usize>,
+    /// A chunk, where files are shards.
+    inner: Option<Vec<usize>>,
     pub(super) pixel: PixelType,
 }
 
 impl Chunks {
     /// An array by its metadata, which is in a file of its folder.
-    pub(super) fn new(folder: PathBuf, file: PathBuf, json: &Value) -> Result<Self, OpenError> {
-        Self::parse(folder, file.clone(), json).map_err(|fault| fault.at(&file))
+    pub(super) fn new(folder: &Path, file: &Path, json: &Value) -> Result<Self, OpenError> {
+        Self::parse(folder, file.to_owned(), json).map_err(|fault| fault.at(file))
     }
 
-    fn parse(folder: PathBuf, file: PathBuf, json: &Value) -> Result<Self, Fault> {
+    fn parse(folder: &Path, file: PathBuf, json: &Value) -> Result<Self, Fault> {
         let pixel = pixel(json)?;
         if let Some(grid) = json["chunk_grid"]["name"].as_str().filter(|&name| name != "regular") {
             return Err(Fault::unsupported(format!(
@@ -45,13 +57,19 @@ impl Chunks {
         }
         let metadata: ArrayMetadata = serde_json::from_value(json.clone())
             .map_err(|error| Fault::malformed(format!("is no metadata of an array: {error}")))?;
-        let array = Array::new_with_metadata(Arc::new(Folder::new(folder)), "/", metadata)?;
+        let mut array = Array::new_with_metadata(Arc::new(Folder::new(folder, 0)), "/", metadata)?;
         let shape = sizes(array.shape())?;
         let chunk = array
             .chunk_shape(&vec![0; shape.len()])
             .map_err(|error| Fault::malformed(error.to_string()))?;
         let chunk: Vec<u64> = chunk.iter().copied().map(NonZeroU64::get).collect();
-        Ok(Self { chunk: sizes(&chunk)?, array, file, shape, pixel })
+        let chunk = sizes(&chunk)?;
+        array = array.with_storage(Arc::new(Folder::new(folder, bytes_of(&chunk, pixel))));
+        let inner = array.subchunk_shape();
+        let inner =
+            inner.map(|inner| inner.iter().copied().map(NonZeroU64::get).collect::<Vec<_>>());
+        let inner = inner.as_deref().map(sizes).transpose()?;
+        Ok(Self { array, file, shape, chunk, inner, pixel })
     }
 
     /// The names of the axes, if the array has them.
@@ -69,10 +87,14 @@ impl Chunks {
             .at(&self.file))
     }
 
-    /// Bytes that a file holds when it is unpacked.
+    /// Bytes of a chunk when it is unpacked.
     pub(super) fn chunk_bytes(&self) -> u64 {
-        let sizes = self.chunk.iter().map(|&size| size as u64);
-        sizes.fold(self.pixel.bytes() as u64, u64::saturating_mul)
+        bytes_of(self.inner.as_deref().unwrap_or(&self.chunk), self.pixel)
+    }
+
+    /// Bytes of what a file holds when it is unpacked.
+    fn file_bytes(&self) -> u64 {
+        bytes_of(&self.chunk, self.pixel)
     }
 
     /// Reads the voxels of a box into little-endian bytes that are laid out `[c, z, y, x]`.
@@ -118,46 +140,58 @@ impl Chunks {
                 .into_par_iter()
                 .map(|number| self.part(&index(&chunks, number), &ranges, &options))
                 .collect::<Result<_, _>>()?;
-            for (bytes, at, extent) in parts {
-                let (voxels, _) = bytes.as_chunks::<N>();
-                let part = ArrayView::from_shape(IxDyn(&extent), voxels)
+            for part in parts {
+                let (voxels, _) = part.bytes.as_chunks::<N>();
+                let voxels = ArrayView::from_shape(IxDyn(&part.shape), voxels)
                     .map_err(|error| Fault::malformed(error.to_string()).at(&self.file))?;
-                let mut place = out.slice_each_axis_mut(|axis| {
-                    let axis = axis.axis.index();
-                    Slice::from(at[axis]..at[axis] + extent[axis])
-                });
-                place.assign(&part);
+                let along = |from: &[usize; 5], axis: usize| {
+                    Slice::from(from[axis]..from[axis] + part.extent[axis])
+                };
+                let mut place = out.slice_each_axis_mut(|axis| along(&part.at, axis.axis.index()));
+                let voxels = voxels.slice_each_axis(|axis| along(&part.from, axis.axis.index()));
+                place.assign(&voxels);
             }
         }
         Ok(())
     }
 
-    /// The part of a chunk that is in a box: its bytes, where it is in the box, and its extent, both
-    /// with all five axes.
+    /// The part of a chunk that is in a box.
     fn part(
         &self,
         index: &[u64],
         ranges: &[Range<usize>],
         options: &CodecOptions,
-    ) -> Result<(Vec<u8>, [usize; 5], [usize; 5]), OpenError> {
-        let (mut at, mut extent) = ([0; 5], [1; 5]);
-        let mut inside = Vec::new();
+    ) -> Result<Part, OpenError> {
+        let mut part = Part { shape: [1; 5], extent: [1; 5], ..Part::default() };
+        let mut covered = true;
         for (axis, range) in ranges.iter().enumerate() {
             // The index came from positions within the array.
             let first = usize::try_from(index[axis]).unwrap_or(usize::MAX) * self.chunk[axis];
             let start = first.max(range.start);
-            let end = first.saturating_add(self.chunk[axis]).min(range.end);
-            at[axis] = start - range.start;
-            extent[axis] = end - start;
-            inside.push((start - first) as u64..(end - first) as u64);
+            let last = first.saturating_add(self.chunk[axis]);
+            let end = last.min(range.end);
+            covered &= start == first && end == last.min(self.shape[axis]);
+            part.from[axis] = start - first;
+            part.at[axis] = start - range.start;
+            part.extent[axis] = end - start;
+            part.shape[axis] = self.chunk[axis];
         }
-        let subset = ArraySubset::new_with_ranges(&inside);
-        let bytes =
-            self.array.retrieve_chunk_subset_opt::<ArrayBytes<'static>>(index, &subset, options);
+        // Only chunks that are unpacked as a whole have their checksum compared.
+        let bytes = if self.inner.is_none() || covered && self.file_bytes() <= SHARD {
+            self.array.retrieve_chunk_opt::<ArrayBytes<'static>>(index, options)
+        } else {
+            let axes = 0..ranges.len();
+            let inside: Vec<_> = axes
+                .map(|axis| part.from[axis] as u64..(part.from[axis] + part.extent[axis]) as u64)
+                .collect();
+            (part.shape, part.from) = (part.extent, [0; 5]);
+            let subset = ArraySubset::new_with_ranges(&inside);
+            self.array.retrieve_chunk_subset_opt::<ArrayBytes<'static>>(index, &subset, options)
+        };
         let bytes = bytes.and_then(|bytes| Ok(bytes.into_fixed()?.into_owned()));
-        let mut bytes = bytes.map_err(|error| self.chunk_error(index, error))?;
-        to_little_endian(&mut bytes, self.pixel);
-        Ok((bytes, at, extent))
+        part.bytes = bytes.map_err(|error| self.chunk_error(index, error))?;
+        to_little_endian(&mut part.bytes, self.pixel);
+        Ok(part)
     }
 
     /// The file of a chunk.
@@ -217,6 +251,16 @@ impl Chunks {
     }
 }
 
+/// Voxels of a chunk, and which of them go where in a box, by all five axes.
+#[derive(Debug, Default)]
+struct Part {
+    bytes: Vec<u8>,
+    shape: [usize; 5],
+    from: [usize; 5],
+    at: [usize; 5],
+    extent: [usize; 5],
+}
+
 /// The little-endian bytes of voxels, rows and slices filled up with zeros to this extent.
 fn padded<T: Pixel>(voxels: &ArrayView3<'_, T>, [slices, rows, columns]: [usize; 3]) -> Vec<u8> {
     let size = T::TYPE.bytes();
@@ -224,7 +268,7 @@ fn padded<T: Pixel>(voxels: &ArrayView3<'_, T>, [slices, rows, columns]: [usize;
     for slice in voxels.outer_iter() {
         for row in slice.outer_iter() {
             let end = bytes.len() + columns * size;
-            row.iter().for_each(|voxel| voxel.extend_le_bytes(&mut bytes));
+            T::extend_all_le_bytes(row.iter().copied(), &mut bytes);
             bytes.resize(end, 0);
         }
         bytes.resize(bytes.len() + (rows - slice.nrows()) * columns * size, 0);
@@ -255,6 +299,11 @@ fn places(axes: &Axes, time: usize, region: &[Range<usize>; 4]) -> (Vec<usize>, 
     (places, ranges)
 }
 
+fn bytes_of(shape: &[usize], pixel: PixelType) -> u64 {
+    let sizes = shape.iter().map(|&size| size as u64);
+    sizes.fold(pixel.bytes() as u64, u64::saturating_mul)
+}
+
 /// From the machine's order, or back.
 fn to_little_endian(bytes: &mut [u8], pixel: PixelType) {
     if cfg!(target_endian = "big") {
@@ -265,19 +314,25 @@ fn to_little_endian(bytes: &mut [u8], pixel: PixelType) {
 fn sizes(sizes: &[u64]) -> Result<Vec<usize>, Fault> {
     let size = |&size| usize::try_from(size).ok().filter(|&size| isize::try_from(size).is_ok());
     let sizes: Option<Vec<usize>> = sizes.iter().map(size).collect();
-    sizes.ok_or_else(|| Fault::Limit { needed: u64::MAX, limit: u64::MAX })
+    sizes.ok_or(Fault::Limit { needed: u64::MAX, limit: u64::MAX })
 }
 
-/// The pixel type by the name that Zarr 2 or 3 has for it. Truth values are 0 and 1.
+/// The pixel type by the name that Zarr 2 or 3 has for it.
 fn pixel(json: &Value) -> Result<PixelType, Fault> {
     let name = json.get("data_type").or_else(|| json.get("dtype")).and_then(Value::as_str);
     Ok(match name.unwrap_or_default() {
-        "uint8" | "|u1" | "<u1" | ">u1" | "bool" | "|b1" => PixelType::U8,
+        "bool" | "|b1" => PixelType::Bool,
+        "uint8" | "|u1" | "<u1" | ">u1" => PixelType::U8,
         "int8" | "|i1" | "<i1" | ">i1" => PixelType::I8,
         "uint16" | "<u2" | ">u2" => PixelType::U16,
         "int16" | "<i2" | ">i2" => PixelType::I16,
         "uint32" | "<u4" | ">u4" => PixelType::U32,
+        "int32" | "<i4" | ">i4" => PixelType::I32,
+        "uint64" | "<u8" | ">u8" => PixelType::U64,
+        "int64" | "<i8" | ">i8" => PixelType::I64,
+        "float16" | "<f2" | ">f2" => PixelType::F16,
         "float32" | "<f4" | ">f4" => PixelType::F32,
+        "float64" | "<f8" | ">f8" => PixelType::F64,
         other => return Err(Fault::unsupported(format!("has values of type {other:?}"))),
     })
 }

@@ -20,11 +20,42 @@ use zarrs::storage::{
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Bytes of a chunk when it is unpacked.
+    chunk: u64,
 }
 
 impl Folder {
-    pub(super) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    /// A folder in which a file is one chunk of so many bytes when it is unpacked, or a shard of no more in all.
+    pub(super) fn new(path: impl Into<PathBuf>, chunk: u64) -> Self {
+        Self { path: path.into(), chunk }
+    }
+
+    /// Refuses what is longer than any codec makes a chunk. Compression adds little, but a shard may hold chunks of one voxel, with 16 bytes
+    /// in its index and a header for each.
+    fn check_length(&self, file: &File, path: &Path) -> Result<(), StorageError> {
+        let length = file.metadata()?.len();
+        if length <= self.chunk.saturating_mul(64).max(1 << 16) {
+            return Ok(());
+        }
+        let (path, chunk) = (path.display(), self.chunk);
+        Err(StorageError::Other(format!("{path} has {length} bytes for a chunk of {chunk}")))
+    }
+
+    /// Refuses a frame of Zstandard that claims to be larger than a chunk: the decoder would take the
+    /// memory first.
+    fn check_claim(&self, bytes: &[u8]) -> Result<(), StorageError> {
+        const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+        if !bytes.starts_with(&MAGIC) {
+            return Ok(());
+        }
+        match zstd::zstd_safe::get_frame_content_size(bytes) {
+            Ok(Some(claimed)) if claimed > self.chunk.saturating_mul(2).max(1 << 16) => {
+                let chunk = self.chunk;
+                let reason = format!("the bytes unpack to {claimed}, and a chunk has {chunk}");
+                Err(StorageError::Other(reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file of a key.
@@ -81,8 +112,10 @@ pub(super) fn share(_file: &File, _mode: u32) -> io::Result<()> {
 impl ReadableStorageTraits for Folder {
     fn get(&self, key: &StoreKey) -> Result<Option<Bytes>, StorageError> {
         let Some(mut file) = self.open(key)? else { return Ok(None) };
+        self.check_length(&file, &self.file(key))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
+        self.check_claim(&bytes)?;
         Ok(Some(bytes.into()))
     }
 
@@ -94,7 +127,13 @@ impl ReadableStorageTraits for Folder {
         let Some(mut file) = self.open(key)? else { return Ok(None) };
         let size = file.metadata()?.len();
         let name = self.file(key);
-        Ok(Some(Box::new(byte_ranges.map(move |range| part(&mut file, size, range, &name)))))
+        self.check_length(&file, &name)?;
+        let parts = byte_ranges.map(move |range| {
+            let bytes = part(&mut file, size, range, &name)?;
+            self.check_claim(&bytes)?;
+            Ok(bytes)
+        });
+        Ok(Some(Box::new(parts)))
     }
 
     fn size_key(&self, key: &StoreKey) -> Result<Option<u64>, StorageError> {
@@ -164,7 +203,7 @@ mod tests {
     fn a_range_beyond_the_file_is_an_error_and_takes_no_memory() {
         let folder = tempfile::tempdir().unwrap();
         let key = StoreKey::new("c/0").unwrap();
-        let store = Folder::new(folder.path());
+        let store = Folder::new(folder.path(), 4);
         store.set(&key, Bytes::from_static(b"0123")).unwrap();
         let read = |range| store.get_partial(&key, range);
         assert_eq!(read(ByteRange::FromStart(1, Some(2))).unwrap().unwrap(), "12");
@@ -183,7 +222,7 @@ mod tests {
     fn a_key_does_not_lead_out_of_the_store() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("secret"), "1").unwrap();
-        let store = Folder::new(folder.path().join("image.zarr"));
+        let store = Folder::new(folder.path().join("image.zarr"), 4);
         assert!(store.get(&StoreKey::new("../secret").unwrap()).is_err());
     }
 }

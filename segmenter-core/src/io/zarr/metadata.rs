@@ -171,29 +171,42 @@ fn channels(plan: &Plan, ranges: &[[f64; 2]]) -> Vec<Value> {
 
 fn fill(pixel: PixelType) -> Value {
     match pixel {
-        PixelType::F32 => 0.0.into(),
+        PixelType::Bool => false.into(),
+        _ if pixel.is_float() => 0.0.into(),
         _ => 0.into(),
     }
 }
 
 fn name(pixel: PixelType) -> &'static str {
     match pixel {
+        PixelType::Bool => "bool",
         PixelType::U8 => "uint8",
         PixelType::I8 => "int8",
         PixelType::U16 => "uint16",
         PixelType::I16 => "int16",
         PixelType::U32 => "uint32",
+        PixelType::I32 => "int32",
+        PixelType::U64 => "uint64",
+        PixelType::I64 => "int64",
+        PixelType::F16 => "float16",
         PixelType::F32 => "float32",
+        PixelType::F64 => "float64",
     }
 }
 
 fn dtype(pixel: PixelType) -> &'static str {
     match pixel {
+        PixelType::Bool => "|b1",
         PixelType::U8 => "|u1",
         PixelType::I8 => "|i1",
         PixelType::U16 => "<u2",
         PixelType::I16 => "<i2",
         PixelType::U32 => "<u4",
+        PixelType::I32 => "<i4",
+        PixelType::U64 => "<u8",
+        PixelType::I64 => "<i8",
+        PixelType::F16 => "<f2",
         PixelType::F32 => "<f4",
+        PixelType::F64 => "<f8",
     }
 }

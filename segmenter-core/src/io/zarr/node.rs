@@ -33,12 +33,12 @@ pub(super) struct Node {
 pub(super) enum Image {
     /// With OME's metadata: the group, and which of its `multiscales`.
     Multiscale(Node, usize),
-    /// An array without.
+    /// An array without it.
     Array(Node),
 }
 
 /// Whether a folder says that it is of Zarr.
-pub(in super::super) fn is_zarr(folder: &Path) -> bool {
+fn is_zarr(folder: &Path) -> bool {
     ["zarr.json", ".zgroup", ".zarray", ".zattrs"].iter().any(|name| folder.join(name).is_file())
 }
 
@@ -105,23 +105,24 @@ impl Node {
     }
 }
 
-/// The image that a path means: the only one of a store, or this scene of it.
-pub(super) fn find(path: &Path, scene: Option<usize>) -> Result<Image, OpenError> {
+/// The image that a path means, the only one of a store or this scene of it, and how many there are.
+pub(super) fn find(path: &Path, scene: Option<usize>) -> Result<(Image, usize), OpenError> {
     let node = Node::open(path)?;
     if node.array.is_some() {
         choose(path, scene, 1)?;
-        return Ok(Image::Array(node));
+        return Ok((Image::Array(node), 1));
     }
     let count = node.multiscales()?;
     if count > 0 {
         let scene = choose(path, scene, count)?;
-        return Ok(Image::Multiscale(node, scene));
+        return Ok((Image::Multiscale(node, scene), count));
     }
     let ome = node.ome();
     if !ome["bioformats2raw.layout"].is_null() {
         let series = series(&node)?;
         let scene = choose(path, scene, series.len())?;
-        return find(&path.join(&series[scene]), None);
+        let (image, _) = find(&path.join(&series[scene]), None)?;
+        return Ok((image, series.len()));
     }
     if !ome["plate"].is_null() {
         return Err(node.fault(plate(&node)));

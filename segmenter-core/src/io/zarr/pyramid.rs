@@ -113,12 +113,18 @@ fn mean<T: Pixel>(voxels: &ArrayView3<'_, T>, [z, y, x]: [Range<usize>; 3]) -> T
 fn from_mean<T: Pixel>(mean: f64) -> T {
     let whole = (mean + 0.5).floor();
     let value = match T::TYPE {
-        PixelType::U8 => T::from_le_slice(&(whole as u8).to_le_bytes()),
+        // Half or more is inside.
+        PixelType::Bool | PixelType::U8 => T::from_le_slice(&(whole as u8).to_le_bytes()),
         PixelType::I8 => T::from_le_slice(&(whole as i8).to_le_bytes()),
         PixelType::U16 => T::from_le_slice(&(whole as u16).to_le_bytes()),
         PixelType::I16 => T::from_le_slice(&(whole as i16).to_le_bytes()),
         PixelType::U32 => T::from_le_slice(&(whole as u32).to_le_bytes()),
+        PixelType::I32 => T::from_le_slice(&(whole as i32).to_le_bytes()),
+        PixelType::U64 => T::from_le_slice(&(whole as u64).to_le_bytes()),
+        PixelType::I64 => T::from_le_slice(&(whole as i64).to_le_bytes()),
+        PixelType::F16 => T::from_le_slice(&half::f16::from_f64(mean).to_le_bytes()),
         PixelType::F32 => T::from_le_slice(&(mean as f32).to_le_bytes()),
+        PixelType::F64 => T::from_le_slice(&mean.to_le_bytes()),
     };
     value.unwrap_or_default()
 }

@@ -11,14 +11,15 @@ use super::{
     super::{
         Axes as SpatialAxes, ImageInfo, OpenError,
         fault::{Fault, guarded},
-        layout::{Layout, length},
+        format::{Choice, Format},
+        layout::{Layout, length, too_large},
     },
     axes::Axes,
     chunks::Chunks,
     description::{Level, Multiscale},
     node::{self, Image, Node},
 };
-use crate::{Pixel, Space, VoxelSize, Window};
+use crate::{Pixel, Space, VoxelSize, Window, Zyx};
 
 /// Bytes of a chunk, unpacked: 1 GiB.
 const CHUNK: u64 = 1 << 30;
@@ -27,7 +28,8 @@ const CHUNK: u64 = 1 << 30;
 ///
 /// OME-Zarr 0.4 and 0.5 are read, and what older versions have in common with them: Zarr 2 and 3, with or
 /// without shards, and the codecs blosc, bz2, crc32c, gzip, transpose, zlib and zstd. Chunks that are
-/// missing have the fill value. A path to an array without OME's metadata is fine if its axes
+/// missing have the fill value; a checksum is compared for each chunk, but in a shard only where a box
+/// covers all of it, and the shard has at most 256 MiB. A path to an array without OME's metadata is fine if its axes
 /// are named t, c, z, y and x, or it has two axes, y and x, or three, z, y and x. The path may lead into a store: to a label
 /// image under `labels/`, a series, or a field of a well.
 ///
@@ -54,8 +56,9 @@ pub struct ZarrImage {
     axes: Axes,
     layout: Layout,
     origin: [Option<f64>; 3],
-    extents: Vec<[usize; 3]>,
     labels: Vec<String>,
+    /// The time point that is read where none is asked for.
+    time: usize,
     chunks: Chunks,
 }
 
@@ -79,11 +82,20 @@ impl ZarrImage {
         scene: impl Into<Option<usize>>,
         level: usize,
     ) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        match node::find(path, scene.into())? {
-            Image::Multiscale(node, index) => Self::multiscale(path, &node, index, level),
-            Image::Array(node) => Self::array(path, &node, level),
-        }
+        let choice = Choice { scene: scene.into(), time: None, level, limit: u64::MAX };
+        Self::with_choice(path.as_ref(), &choice)
+    }
+
+    pub(in super::super) fn with_choice(path: &Path, choice: &Choice) -> Result<Self, OpenError> {
+        let (image, scenes) = node::find(path, choice.scene)?;
+        let mut opened = match image {
+            Image::Multiscale(node, index) => Self::multiscale(path, &node, index, choice.level),
+            Image::Array(node) => Self::array(path, &node, choice.level),
+        }?;
+        opened.layout.scenes = scenes;
+        let time = choice.time_of(opened.layout.time_points);
+        opened.time = time.map_err(|fault| fault.at(path))?;
+        Ok(opened)
     }
 
     fn multiscale(path: &Path, node: &Node, index: usize, level: usize) -> Result<Self, OpenError> {
@@ -145,6 +157,8 @@ impl ZarrImage {
         let channels = Axes::count(axes.channel, &chunks.shape);
         channel_names.resize(channels, None);
         let layout = Layout {
+            scenes: 1,
+            levels: extents,
             time_points: Axes::count(axes.time, &chunks.shape),
             channels,
             extent: axes.zyx(&chunks.shape, 1),
@@ -153,19 +167,13 @@ impl ZarrImage {
             channel_names,
         };
         let origin = physical.origin;
-        Ok(Self { path: path.to_owned(), axes, layout, origin, extents, labels, chunks })
+        Ok(Self { path: path.to_owned(), axes, layout, origin, labels, time: 0, chunks })
     }
 
     /// What the image holds.
     #[must_use]
     pub fn info(&self) -> ImageInfo {
         ImageInfo::new(&self.layout)
-    }
-
-    /// Number of voxels `[z, y, x]` in each resolution, the full one first. A plane has one slice.
-    #[must_use]
-    pub fn levels(&self) -> &[[usize; 3]] {
-        &self.extents
     }
 
     /// The position in µm of the first voxel's centre along z, y and x, where its unit is told.
@@ -212,15 +220,16 @@ impl ZarrImage {
         }
         let grid = S::extent_from_fn(|axis| self.layout.extent[3 - S::RANK + axis]);
         if !window.fits(grid) {
-            let reason = format!("{window:?} leaves an image of extent {grid:?}");
-            return Err(Fault::unsupported(reason).at(&self.path));
+            let [start, window, grid] =
+                [window.start, window.extent, grid].map(|axes| axes.as_ref().to_vec());
+            return Err(Fault::Outside { start, window, grid }.at(&self.path));
         }
         let mut zyx = [0..1, 0..1, 0..1];
         for axis in 0..S::RANK {
             zyx[3 - S::RANK + axis] = window.range(axis);
         }
         let [z, y, x] = zyx;
-        let bytes = self.read_bytes(time, [0..self.layout.channels, z, y, x])?;
+        let bytes = self.read_bytes(time, &[0..self.layout.channels, z, y, x])?;
         let voxels = bytes.chunks_exact(T::TYPE.bytes());
         let voxels = voxels.map(|bytes| T::from_le_slice(bytes).unwrap_or_default()).collect();
         let shape = S::channel_dim(self.layout.channels, window.extent);
@@ -228,49 +237,59 @@ impl ZarrImage {
             .map_err(|error| Fault::malformed(error.to_string()).at(&self.path))
     }
 
-    pub(in super::super) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Reads the voxels of a box, given by channels, z, y and x, as little-endian bytes `[c, z, y, x]`.
-    pub(in super::super) fn read_bytes(
-        &self,
-        time: usize,
-        region: [Range<usize>; 4],
-    ) -> Result<Vec<u8>, OpenError> {
-        let [z, y, x] = self.layout.extent;
-        let limits = [self.layout.channels, z, y, x];
-        let inside = region
-            .iter()
-            .zip(limits)
-            .all(|(range, limit)| range.start <= range.end && range.end <= limit);
-        if !inside || time >= self.layout.time_points {
-            let reason = format!(
-                "was asked for {region:?} at time {time}, and has {limits:?} and {} time points",
-                self.layout.time_points
-            );
-            return Err(Fault::unsupported(reason).at(&self.path));
+    fn read_bytes(&self, time: usize, region: &[Range<usize>; 4]) -> Result<Vec<u8>, OpenError> {
+        let time_points = self.layout.time_points;
+        if time >= time_points {
+            return Err(Fault::Time { asked: time, time_points }.at(&self.path));
         }
         let count = region.iter().map(ExactSizeIterator::len);
         let bytes = count.fold(self.layout.pixel.bytes(), usize::saturating_mul);
         let mut out = Vec::new();
-        let too_large =
-            |_| Fault::Limit { needed: bytes as u64, limit: isize::MAX as u64 }.at(&self.path);
-        out.try_reserve_exact(bytes).map_err(too_large)?;
+        let limit = isize::MAX.unsigned_abs() as u64;
+        out.try_reserve_exact(bytes).map_err(|_| too_large(limit).at(&self.path))?;
         out.resize(bytes, 0);
         let threads = rayon::current_num_threads();
         // A bug in a codec is an error about one store.
-        guarded(&self.path, || {
-            Ok(self.chunks.read(&self.axes, time, &region, threads, &mut out))
-        })??;
+        guarded(&self.path, || Ok(self.chunks.read(&self.axes, time, region, threads, &mut out)))??;
         Ok(out)
     }
 }
 
+impl Format for ZarrImage {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn slab(&self) -> usize {
+        self.axes.zyx(&self.chunks.chunk, 1)[0]
+    }
+
+    fn read(
+        &self,
+        channels: &[usize],
+        window: &Window<Zyx>,
+        limit: u64,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
+        let needed = self.chunks.chunk_bytes();
+        if needed > limit {
+            return Err(Fault::Limit { needed, limit });
+        }
+        let [z, y, x] = [0, 1, 2].map(|axis| window.range(axis));
+        let bytes = out.len() / channels.len().max(1);
+        for (&channel, out) in channels.iter().zip(out.chunks_exact_mut(bytes.max(1))) {
+            let region = [channel..channel + 1, z.clone(), y.clone(), x.clone()];
+            let threads = rayon::current_num_threads();
+            let read = self.chunks.read(&self.axes, self.time, &region, threads, out);
+            read.map_err(|error| Fault::Named(Box::new(error)))?;
+        }
+        Ok(())
+    }
+}
+
 fn no_level(path: &Path, asked: usize, levels: usize) -> OpenError {
-    let reason =
-        format!("there is no resolution level {asked}: there are {levels}, counted from 0");
-    Fault::unsupported(reason).at(path)
+    Fault::Level { asked, levels }.at(path)
 }
 
 /// The array in a folder.
@@ -285,15 +304,13 @@ pub(super) fn open_array(folder: &Path) -> Result<Chunks, OpenError> {
         other => other?,
     };
     match &node.array {
-        Some(json) => {
-            guarded(&node.file, || Ok(Chunks::new(node.folder.clone(), node.file.clone(), json)))?
-        }
+        Some(json) => guarded(&node.file, || Ok(Chunks::new(&node.folder, &node.file, json)))?,
         None => Err(Fault::malformed("is no array").at(&node.file)),
     }
 }
 
 /// What is known in µm.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Physical {
     spacing: [Option<f64>; 3],
     origin: [Option<f64>; 3],

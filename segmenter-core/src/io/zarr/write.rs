@@ -23,7 +23,7 @@ use super::{
     read::open_array,
     staging::Staging,
 };
-use crate::{ImageKind, NewImage, Pixel, PixelType, Sink, Space, Window, WriteError};
+use crate::{ImageKind, NewImage, Pixel, Sink, Space, Window, WriteError};
 
 /// An OME-Zarr image that is written box by box. [`ZarrOptions`] makes one and says what is in the store.
 ///
@@ -70,10 +70,7 @@ impl<S: Space, T: Pixel> ZarrWriter<S, T> {
         if !is_plain(name) || name.starts_with(['.', '_']) {
             return Err(fail(format!("{name:?} can't be the name of a label image")));
         }
-        if labels.channels() != 1
-            || T::TYPE == PixelType::F32
-            || labels.kind() == ImageKind::Intensities
-        {
+        if labels.channels() != 1 || T::TYPE.is_float() || labels.kind() == ImageKind::Intensities {
             return Err(fail(format!(
                 "labels are one channel of whole numbers, not {} of {}",
                 labels.channels(),
@@ -414,7 +411,7 @@ fn range<'a, T: Pixel>(voxels: impl Iterator<Item = &'a T>) -> [f64; 2] {
 fn shown(ranges: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let shown = |&[least, largest]: &[f64; 2]| match largest - least {
         width if width > 0.0 => [least, largest],
-        width if width == 0.0 => [least, least + 1.0],
+        0.0 => [least, least + 1.0],
         _ => [0.0, 1.0],
     };
     ranges.iter().map(shown).collect()
