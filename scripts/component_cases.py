@@ -1,5 +1,5 @@
 # Makes segmenter-core/src/components/cases.json: masks and the ids that scipy.ndimage.label gives them.
-# numpy 2.3.5, scipy 1.17.0. Run from the root of the repository.
+# numpy 2.3.5, scipy 1.17.1. Run from the root of the repository.
 import json
 import numpy as np
 from scipy import ndimage

@@ -37,6 +37,13 @@ impl FileAt {
     }
 }
 
+impl FileAt {
+    /// As many bytes as there is room for, from a place on.
+    pub(super) fn read_into(&self, offset: u64, room: &mut [u8]) -> Result<(), Fault> {
+        At { file: &self.file, offset }.read_exact(room).map_err(Fault::from)
+    }
+}
+
 /// A file from a place on.
 struct At<'a> {
     file: &'a File,

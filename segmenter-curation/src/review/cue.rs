@@ -120,13 +120,13 @@ pub(super) const CUES: [Cue; 9] = [
         spread: 0.05,
         reason: |quality| Reason::Saturated { share: quality.whole.saturated.unwrap_or(0.0) },
     },
-    // Good: 0.04 (0.2): nuclei cut by the border, and specks.
+    // Good: 0.07 (0.11): nuclei cut by the border, and specks.
     Cue {
         value: |quality| {
             let objects = quality.whole.objects;
             (objects.count > 0).then(|| objects.fragments as f64 / objects.count as f64)
         },
-        usual: 0.04,
+        usual: 0.07,
         spread: 0.1,
         reason: |quality| Reason::Fragments {
             fragments: quality.whole.objects.fragments,

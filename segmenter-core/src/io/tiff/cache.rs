@@ -14,7 +14,7 @@ const KEPT: usize = 64 << 20;
 /// The strips and tiles used last, by where they are in the file.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    chunks: Mutex<VecDeque<(u64, Arc<[u8]>)>>,
+    chunks: Mutex<VecDeque<(u64, Arc<Vec<u8>>)>>,
 }
 
 impl Cache {
@@ -23,8 +23,8 @@ impl Cache {
     pub(super) fn get(
         &self,
         offset: u64,
-        decode: impl FnOnce() -> Result<Arc<[u8]>, Fault>,
-    ) -> Result<Arc<[u8]>, Fault> {
+        decode: impl FnOnce() -> Result<Arc<Vec<u8>>, Fault>,
+    ) -> Result<Arc<Vec<u8>>, Fault> {
         if let Some(chunk) = self.find(offset) {
             return Ok(chunk);
         }
@@ -40,7 +40,7 @@ impl Cache {
         Ok(chunk)
     }
 
-    fn find(&self, offset: u64) -> Option<Arc<[u8]>> {
+    fn find(&self, offset: u64) -> Option<Arc<Vec<u8>>> {
         let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
         let at = chunks.iter().position(|&(kept, _)| kept == offset)?;
         let found = chunks.remove(at)?;

@@ -26,45 +26,47 @@ impl Tables {
         Self { tables, colours }
     }
 
-    /// The pixels of a strip or tile of so many rows and columns: samples side by side.
+    /// The pixels of a strip or tile of so many rows and columns, of which the image in it may have more
+    /// rows, up to so many: samples side by side.
     pub(super) fn decode(
         &self,
         packed: &[u8],
         [rows, columns]: [usize; 2],
+        most_rows: usize,
         samples: usize,
     ) -> Result<Vec<u8>, Fault> {
         let broken = |error: &dyn std::fmt::Display| {
             Fault::malformed(format!("a strip or tile is no JPEG image that can be read: {error}"))
         };
         let stream = self.stream(packed);
-        let space = match (samples, self.colours) {
-            (1, _) => ColorSpace::Luma,
-            (3, true) => ColorSpace::RGB,
+        // Some writers fill the last strip with rows that the image has not.
+        let options = DecoderOptions::default().set_max_width(columns).set_max_height(most_rows);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(stream), options);
+        decoder.decode_headers().map_err(|error| broken(&error))?;
+        let found = decoder.dimensions();
+        if !found.is_some_and(|found| found.0 == columns && found.1 >= rows) {
+            return Err(broken(&format!(
+                "it has {found:?} columns and rows, but {columns} and {rows} are needed"
+            )));
+        }
+        let space = match (samples, self.colours, decoder.input_colorspace()) {
+            (1, ..) => ColorSpace::Luma,
+            (3, true, _) => ColorSpace::RGB,
             // Samples that are not colours are stored as they are.
-            (3, false) => ColorSpace::YCbCr,
+            (3, false, Some(stored)) => stored,
             _ => {
                 return Err(Fault::unsupported(format!(
                     "a JPEG image of {samples} samples; save it with another compression"
                 )));
             }
         };
-        let options = DecoderOptions::default()
-            .set_max_width(columns)
-            .set_max_height(rows.max(1))
-            .jpeg_set_out_colorspace(space);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(stream), options);
-        decoder.decode_headers().map_err(|error| broken(&error))?;
-        let found = decoder.dimensions();
-        if found != Some((columns, rows)) {
-            return Err(broken(&format!(
-                "it has {found:?} columns and rows, but {columns} and {rows} are needed"
-            )));
+        decoder.set_options(options.jpeg_set_out_colorspace(space));
+        let mut pixels = decoder.decode().map_err(|error| broken(&error))?;
+        if pixels.len() < rows * columns * samples {
+            return Err(broken(&format!("it has {} bytes of pixels", pixels.len())));
         }
-        let pixels = decoder.decode().map_err(|error| broken(&error))?;
-        if pixels.len() == rows * columns * samples {
-            return Ok(pixels);
-        }
-        Err(broken(&format!("it has {} bytes of pixels", pixels.len())))
+        pixels.truncate(rows * columns * samples);
+        Ok(pixels)
     }
 
     /// The image of a strip or tile with the tables before it.

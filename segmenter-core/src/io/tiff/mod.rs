@@ -130,8 +130,16 @@ fn levels(file: &mut BufReader<File>, page: &Page, big_endian: bool) -> Result<V
     file.rewind()?;
     let mut decoder = Decoder::new(file)?.with_limits(limits());
     for &pointer in page.smaller.iter().take(MOST) {
-        let directory = decoder.read_directory(IfdPointer(pointer))?;
-        let level = Page::read_smaller(&mut decoder, &directory, big_endian)?;
+        let directory = decoder.read_directory(IfdPointer(pointer));
+        let level = directory
+            .map_err(Fault::from)
+            .and_then(|directory| Page::read_smaller(&mut decoder, &directory, big_endian));
+        let level = match level {
+            Ok(level) => level,
+            Err(Fault::Io(error)) => return Err(error.into()),
+            // The image itself is none the worse for it.
+            Err(_) => continue,
+        };
         let larger = levels.last().unwrap_or(page);
         let smaller = level.rows <= larger.rows
             && level.columns <= larger.columns
@@ -321,7 +329,7 @@ fn ratio(value: Value) -> Option<f64> {
     }
 }
 
-/// Only OME-TIFF has scenes.
+/// For a file that holds one image.
 fn only_scene(scene: Option<usize>) -> Result<(), Fault> {
     match scene {
         Some(asked) if asked > 0 => Err(Fault::Scene { asked, scenes: 1 }),

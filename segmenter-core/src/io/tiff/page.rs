@@ -228,6 +228,9 @@ impl Page {
         if down || across {
             return Ok(());
         }
+        if let Some(offset) = self.plain(part) {
+            return source.file.read_into(offset, out);
+        }
         let planes = if self.planar { samples.clone() } else { 0..1 };
         let rows = part.rows.start / self.chunk[0]..part.rows.end.div_ceil(self.chunk[0]);
         let columns = part.columns.start / self.chunk[1]..part.columns.end.div_ceil(self.chunk[1]);
@@ -251,16 +254,29 @@ impl Page {
         Ok(())
     }
 
+    /// Where whole rows begin in the file, if they lie there as they are wanted.
+    fn plain(&self, part: &Part) -> Option<u64> {
+        let size = self.pixel.bytes();
+        let as_is = self.pixel != PixelType::Bool && (!self.big_endian || size == 1);
+        let whole = self.samples == 1 && part.columns == (0..self.columns);
+        let (start, length) =
+            self.contiguous().filter(|_| as_is && whole && self.predictor == Predictor::None)?;
+        let row = self.row_bytes(self.columns)?;
+        let [first, last] = [part.rows.start, part.rows.end].map(|at| at.checked_mul(row));
+        let [first, last] = [u64::try_from(first?).ok()?, u64::try_from(last?).ok()?];
+        (last <= length).then_some(start.checked_add(first)?)
+    }
+
     /// A strip or tile, from the cache if only a part of it is wanted now.
     fn chunk_at(
         &self,
         [plane, row, column]: [usize; 3],
         part: &Part,
         source: &Chunks<'_>,
-    ) -> Result<Arc<[u8]>, Fault> {
+    ) -> Result<Arc<Vec<u8>>, Fault> {
         let [down, across] = self.chunks();
         let index = (plane * down + row) * across + column;
-        let decode = || Ok(Arc::from(self.decode_chunk(source, index, row)?));
+        let decode = || Ok(Arc::new(self.decode_chunk(source, index, row)?));
         let (top, left) = (row * self.chunk[0], column * self.chunk[1]);
         let whole = part.rows.start <= top
             && part.rows.end >= self.rows.min(top + self.chunk[0])
@@ -283,7 +299,7 @@ impl Page {
         let (offset, packed) = (self.offsets[index], self.lengths[index]);
         let packed = source.file.read(offset, packed)?;
         if let Some(tables) = &self.jpeg {
-            return tables.decode(&packed, [rows, self.chunk[1]], stride);
+            return tables.decode(&packed, [rows, self.chunk[1]], self.chunk[0], stride);
         }
         let mut bytes = self.compression.unpack(packed, length)?;
         if self.pixel == PixelType::Bool {
