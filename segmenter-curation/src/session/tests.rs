@@ -409,10 +409,11 @@ fn a_second_writer_is_kept_out_whatever_link_they_come_by() {
 #[test]
 fn logs_of_different_sessions_are_not_joined() {
     let (a, _a) = session();
-    let (b, _b) = session();
+    let b = tempfile::tempdir().unwrap();
+    let log = b.path().join("log.jsonl");
+    Session::create(log, b.path(), "ana", [record(b.path(), "one")]).unwrap();
     let into = a.path().join("joined.jsonl");
     let logs = [&a, &b].map(|root| root.path().join("log.jsonl"));
-    // They differ in the time at which they began.
     let error = join(&logs[0], &logs[1], a.path(), into, |_| Resolution::First).unwrap_err();
     assert!(matches!(error, SessionError::Unrelated { .. }), "{error}");
 }
