@@ -1,9 +1,15 @@
 //! Paths that outlive the machine they were written on.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path, PathBuf, absolute};
 
-/// A path below a root with `/` between its parts, or `None` if it is not below.
+/// A path below a root with `/` between its parts, or `None` if it is not below. One of them may be
+/// relative to the working folder and the other absolute.
 pub(crate) fn below(root: &Path, path: &Path) -> Option<String> {
+    let as_named = parts_below(root, path);
+    as_named.or_else(|| parts_below(&absolute(root).ok()?, &absolute(path).ok()?))
+}
+
+fn parts_below(root: &Path, path: &Path) -> Option<String> {
     let inside = path.strip_prefix(root).ok()?;
     let parts = inside.components().map(|part| match part {
         Component::Normal(name) => name.to_str(),
@@ -41,6 +47,11 @@ mod tests {
         let inside = below(root, &root.join("raw").join("a.tif")).unwrap();
         assert_eq!(inside, "raw/a.tif");
         assert_eq!(join(root, &inside), Some(root.join("raw").join("a.tif")));
+        assert_eq!(below(root, &absolute(root).unwrap().join("a.tif")).as_deref(), Some("a.tif"));
+        assert_eq!(
+            below(&absolute(root).unwrap(), Path::new("data/a.tif")).as_deref(),
+            Some("a.tif")
+        );
         assert_eq!(below(root, Path::new("elsewhere/a.tif")), None);
         assert_eq!(below(root, root), None);
         for out in ["../a.tif", "raw/../../a.tif", "/a.tif", ""] {

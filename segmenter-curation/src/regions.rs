@@ -2,10 +2,10 @@
 //!
 //! | file | read by | kept beside the outline |
 //! |---|---|---|
-//! | napari's shapes, `.csv` | [`napari`](crate::napari) | |
-//! | the Allen Cell Segmenter's polygons, `.npy` | [`npy`](segmenter_core::io::npy) | |
-//! | QuPath's objects, `.geojson` | [`geojson`](crate::geojson) | name, class |
-//! | ImageJ's selections, `.roi` and `RoiSet.zip` | [`imagej`](crate::imagej) | name, group |
+//! | napari's shapes, `.csv` | [`napari`] | |
+//! | the Allen Cell Segmenter's polygons, `.npy` | [`npy`] | |
+//! | QuPath's objects, `.geojson` | [`geojson`] | name, class |
+//! | ImageJ's selections, `.roi` and `RoiSet.zip` | [`imagej`] | name, group |
 //! | a painted mask or label image, TIFF or PNG | [`Mask::open`] | |
 //!
 //! [`read`] tells them apart by their first bytes.

@@ -9,6 +9,7 @@ mod page;
 mod planes;
 mod series;
 mod shaped;
+mod tags;
 mod units;
 mod write;
 
@@ -28,8 +29,9 @@ use tiff::{
 pub use self::write::TiffWriter;
 use self::{
     cache::Cache,
-    page::{Chunks, Page, Part, Tags},
+    page::{Chunks, Page, Part},
     series::{PageAxis, Series},
+    tags::Tags,
 };
 use super::{
     fault::Fault,
