@@ -2,7 +2,8 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use ndarray::Array;
+use ndarray::{Array, ArrayView};
+use rayon::prelude::*;
 use segmenter_core::{ExtentMismatch, ReadError, Region, Source, Space, VoxelSize, Window};
 
 use crate::MergeRule;
@@ -105,7 +106,7 @@ impl<S: Space, T> fmt::Debug for Merged<S, T> {
     }
 }
 
-impl<S: Space, T: Copy + Default + PartialEq> Source<S, T> for Merged<S, T> {
+impl<S: Space, T: Copy + Default + PartialEq + Send + Sync> Source<S, T> for Merged<S, T> {
     fn extent(&self) -> S::Extent {
         self.base.extent()
     }
@@ -119,41 +120,68 @@ impl<S: Space, T: Copy + Default + PartialEq> Source<S, T> for Merged<S, T> {
     }
 
     fn read(&self, window: &Window<S>) -> Result<Array<T, S::ChannelDim>, ReadError> {
-        let mut voxels = self.base.read(window)?;
+        let parts = self.parts(window);
+        // Neither waits for the other: from files, and from memory too, reading is most of the work.
+        let (base, others) = rayon::join(
+            || self.base.read(window),
+            || {
+                let read = |part: &Part<'_, S, T>| part.layer.other.read(&part.window);
+                parts.par_iter().map(read).collect::<Result<Vec<_>, ReadError>>()
+            },
+        );
+        let (mut voxels, others) = (base?, others?);
         if !voxels.is_standard_layout() {
             voxels = voxels.as_standard_layout().into_owned();
         }
-        for layer in &self.layers {
-            layer.apply(window, &mut voxels)?;
+        for (part, other) in parts.iter().zip(&others) {
+            part.apply(window, &other.view(), &mut voxels);
         }
         Ok(voxels)
     }
 }
 
-impl<S: Space, T: Copy + Default + PartialEq> Layer<S, T> {
+/// A region in which another source has a say, and the box of it that is read.
+struct Part<'a, S: Space, T> {
+    layer: &'a Layer<S, T>,
+    region: &'a Region,
+    window: Window<S>,
+}
+
+impl<S: Space, T> Merged<S, T> {
+    /// The regions that cover anything of a box, in order. Only what they cover is read.
+    fn parts(&self, window: &Window<S>) -> Vec<Part<'_, S, T>> {
+        let regions = self
+            .layers
+            .iter()
+            .flat_map(|layer| layer.regions.iter().map(move |region| (layer, region)));
+        regions
+            .filter_map(|(layer, region)| {
+                let window = whole_rows(region.bounds(window)?, window);
+                Some(Part { layer, region, window })
+            })
+            .collect()
+    }
+}
+
+impl<S: Space, T: Copy + Default + PartialEq> Part<'_, S, T> {
+    /// Lets the other source have its say.
     fn apply(
         &self,
         window: &Window<S>,
+        other: &ArrayView<'_, T, S::ChannelDim>,
         voxels: &mut Array<T, S::ChannelDim>,
-    ) -> Result<(), ReadError> {
-        for region in &self.regions {
-            // Only what the region covers is read.
-            let Some(part) = region.bounds(window) else { continue };
-            let part = whole_rows(part, window);
-            let other = self.other.read(&part)?;
-            let other = other.as_standard_layout();
-            for (mut channel, other) in voxels.outer_iter_mut().zip(other.outer_iter()) {
-                let (Some(voxels), Some(other)) = (channel.as_slice_mut(), other.as_slice()) else {
-                    continue;
-                };
-                region.for_each_run(&part, |run| {
-                    each_line(run, &part, window, |run, place| {
-                        self.rule.apply_all(&mut voxels[place], &other[run]);
-                    });
+    ) {
+        let other = other.as_standard_layout();
+        for (mut channel, other) in voxels.outer_iter_mut().zip(other.outer_iter()) {
+            let (Some(voxels), Some(other)) = (channel.as_slice_mut(), other.as_slice()) else {
+                continue;
+            };
+            self.region.for_each_run(&self.window, |run| {
+                each_line(run, &self.window, window, |run, place| {
+                    self.layer.rule.apply_all(&mut voxels[place], &other[run]);
                 });
-            }
+            });
         }
-        Ok(())
     }
 }
 
