@@ -159,8 +159,14 @@ macro_rules! with_pixel {
 pub(crate) use with_pixel;
 
 macro_rules! pixel {
-    ($($type:ident $name:ident, $to_f32:expr, $to_f64:expr;)*) => {$(
-        impl sealed::Sealed for $type {}
+    ($($type:ident $name:ident, $to_f32:expr, $to_f64:expr, $from_mean:expr;)*) => {$(
+        impl sealed::Sealed for $type {
+            fn from_mean(mean: f64) -> Self {
+                let round: fn(f64) -> Self = $from_mean;
+                round(mean)
+            }
+        }
+
         impl Pixel for $type {
             const TYPE: PixelType = PixelType::$name;
 
@@ -204,27 +210,37 @@ macro_rules! pixel {
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    reason = "rounding is documented"
+    clippy::cast_sign_loss,
+    reason = "rounding is documented, and a mean of numbers of a type is within its range"
 )]
 mod numbers {
     use super::*;
 
     pixel! {
-        u8 U8, f32::from, f64::from;
-        i8 I8, f32::from, f64::from;
-        u16 U16, f32::from, f64::from;
-        i16 I16, f32::from, f64::from;
-        u32 U32, |value| value as f32, f64::from;
-        i32 I32, |value| value as f32, f64::from;
-        u64 U64, |value| value as f32, |value| value as f64;
-        i64 I64, |value| value as f32, |value| value as f64;
-        f16 F16, f32::from, f64::from;
-        f32 F32, |value| value, f64::from;
-        f64 F64, |value| value as f32, |value| value;
+        u8 U8, f32::from, f64::from, |mean| nearest(mean) as u8;
+        i8 I8, f32::from, f64::from, |mean| nearest(mean) as i8;
+        u16 U16, f32::from, f64::from, |mean| nearest(mean) as u16;
+        i16 I16, f32::from, f64::from, |mean| nearest(mean) as i16;
+        u32 U32, |value| value as f32, f64::from, |mean| nearest(mean) as u32;
+        i32 I32, |value| value as f32, f64::from, |mean| nearest(mean) as i32;
+        u64 U64, |value| value as f32, |value| value as f64, |mean| nearest(mean) as u64;
+        i64 I64, |value| value as f32, |value| value as f64, |mean| nearest(mean) as i64;
+        f16 F16, f32::from, f64::from, f16::from_f64;
+        f32 F32, |value| value, f64::from, |mean| mean as f32;
+        f64 F64, |value| value as f32, |value| value, |mean| mean;
+    }
+
+    /// The nearest whole number, and the larger of two that are as near.
+    fn nearest(mean: f64) -> f64 {
+        (mean + 0.5).floor()
     }
 }
 
-impl sealed::Sealed for bool {}
+impl sealed::Sealed for bool {
+    fn from_mean(mean: f64) -> Self {
+        mean >= 0.5
+    }
+}
 
 impl Pixel for bool {
     const TYPE: PixelType = PixelType::Bool;
@@ -255,8 +271,17 @@ impl Pixel for bool {
     }
 }
 
-mod sealed {
-    pub trait Sealed {}
+pub(crate) mod sealed {
+    /// What only this crate asks of a number type.
+    pub trait Sealed: Sized {
+        /// The number in which a mean of numbers of the type is stored. Whole numbers: the nearest, and
+        /// the larger of two that are as near. Floating point: rounded to nearest. `bool`: whether half
+        /// or more are `true`.
+        ///
+        /// Four numbers of up to 32 bits have an exact sum in `f64`, so their mean is rounded once; those
+        /// of 64 bits are rounded to `f64` before.
+        fn from_mean(mean: f64) -> Self;
+    }
 }
 
 #[cfg(test)]

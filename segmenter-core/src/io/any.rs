@@ -4,8 +4,8 @@ use std::path::Path;
 
 use half::f16;
 
-use super::{Axes, Dataset, OpenError, OpenOptions, options::stack};
-use crate::{Pixel, PixelType, Space, Stack, VoxelSize, Window, Yx, Zyx};
+use super::{Axes, Dataset, OpenError, OpenOptions};
+use crate::{Pixel, PixelType, Space, Stack, VoxelSize, Yx, Zyx};
 
 /// An image of any axes and any pixels.
 ///
@@ -143,20 +143,19 @@ impl<S: Space> AnyPixels<S> {
     }
 
     fn read(dataset: &Dataset) -> Result<Self, OpenError> {
-        let whole = Window::<S>::whole(dataset.image::<S>()?.extent());
         Ok(match dataset.layout().pixel {
-            PixelType::Bool => Self::Bool(stack(dataset, dataset.read::<S, bool>(&whole)?)?),
-            PixelType::U8 => Self::U8(stack(dataset, dataset.read::<S, u8>(&whole)?)?),
-            PixelType::I8 => Self::I8(stack(dataset, dataset.read::<S, i8>(&whole)?)?),
-            PixelType::U16 => Self::U16(stack(dataset, dataset.read::<S, u16>(&whole)?)?),
-            PixelType::I16 => Self::I16(stack(dataset, dataset.read::<S, i16>(&whole)?)?),
-            PixelType::U32 => Self::U32(stack(dataset, dataset.read::<S, u32>(&whole)?)?),
-            PixelType::I32 => Self::I32(stack(dataset, dataset.read::<S, i32>(&whole)?)?),
-            PixelType::U64 => Self::U64(stack(dataset, dataset.read::<S, u64>(&whole)?)?),
-            PixelType::I64 => Self::I64(stack(dataset, dataset.read::<S, i64>(&whole)?)?),
-            PixelType::F16 => Self::F16(stack(dataset, dataset.read::<S, f16>(&whole)?)?),
-            PixelType::F32 => Self::F32(stack(dataset, dataset.read::<S, f32>(&whole)?)?),
-            PixelType::F64 => Self::F64(stack(dataset, dataset.read::<S, f64>(&whole)?)?),
+            PixelType::Bool => Self::Bool(dataset.stack()?),
+            PixelType::U8 => Self::U8(dataset.stack()?),
+            PixelType::I8 => Self::I8(dataset.stack()?),
+            PixelType::U16 => Self::U16(dataset.stack()?),
+            PixelType::I16 => Self::I16(dataset.stack()?),
+            PixelType::U32 => Self::U32(dataset.stack()?),
+            PixelType::I32 => Self::I32(dataset.stack()?),
+            PixelType::U64 => Self::U64(dataset.stack()?),
+            PixelType::I64 => Self::I64(dataset.stack()?),
+            PixelType::F16 => Self::F16(dataset.stack()?),
+            PixelType::F32 => Self::F32(dataset.stack()?),
+            PixelType::F64 => Self::F64(dataset.stack()?),
         })
     }
 }

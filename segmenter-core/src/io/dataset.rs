@@ -12,10 +12,10 @@ use super::{
     Axes, ImageInfo, OpenError, OpenOptions,
     fault::{Fault, guarded},
     format::{Choice, Format},
-    layout::{Layout, too_large},
+    layout::{Layout, too_large, within},
 };
 use crate::{
-    Pixel, PixelType, ReadError, Source, Space, VoxelSize, Window, Zyx, pixel::with_pixel,
+    Pixel, PixelType, ReadError, Source, Space, Stack, VoxelSize, Window, Zyx, pixel::with_pixel,
 };
 
 /// An image file or store that is open: what it holds is known without a pixel being read, and any
@@ -147,6 +147,26 @@ impl Dataset {
         self.read_as(window, to_f32(self.layout().pixel))
     }
 
+    /// All pixels, with the voxel size and the channels' names.
+    pub(super) fn stack<S: Space, T: Pixel>(&self) -> Result<Stack<S, T>, OpenError> {
+        Ok(self.named(self.read(&self.whole::<S>()?)?))
+    }
+
+    /// The same as `f32`.
+    pub(super) fn stack_f32<S: Space>(&self) -> Result<Stack<S, f32>, OpenError> {
+        Ok(self.named(self.read_f32(&self.whole::<S>()?)?))
+    }
+
+    fn whole<S: Space>(&self) -> Result<Window<S>, OpenError> {
+        Ok(Window::whole(self.image::<S>()?.extent()))
+    }
+
+    fn named<S: Space, T: Pixel>(&self, pixels: Array<T, S::ChannelDim>) -> Stack<S, T> {
+        Stack::from_channels(pixels)
+            .with_voxel_size(self.layout().voxel_size::<S>())
+            .with_channel_names(self.channel_names())
+    }
+
     /// The image as one of these axes, whose boxes are read as intensities, ids or a mask.
     ///
     /// # Errors
@@ -159,7 +179,7 @@ impl Dataset {
     }
 
     /// Checks that the image has these axes, and that it is settled which time point is meant.
-    pub(super) fn check<S: Space>(&self) -> Result<(), OpenError> {
+    fn check<S: Space>(&self) -> Result<(), OpenError> {
         let (path, layout) = (|| self.path.clone(), self.layout());
         let (found, expected) = (layout.axes(), Axes::of::<S>());
         if !self.timed {
@@ -172,7 +192,7 @@ impl Dataset {
     }
 
     /// The values of a box through `convert`, slab by slab on all cores.
-    pub(super) fn read_as<S: Space, T: Copy + Default + Send>(
+    fn read_as<S: Space, T: Copy + Default + Send>(
         &self,
         window: &Window<S>,
         convert: Convert<T>,
@@ -200,16 +220,9 @@ impl Dataset {
         window: &Window<Zyx>,
         convert: Convert<T>,
     ) -> Result<Vec<T>, Fault> {
-        let sizes = window.extent.into_iter().chain([self.channels.len()]);
-        let length = sizes.into_iter().try_fold(1_usize, usize::checked_mul);
-        let bytes =
-            length.and_then(|length| u64::try_from(length.checked_mul(size_of::<T>())?).ok());
-        let length = match (length, bytes) {
-            (Some(length), Some(bytes)) if bytes <= self.limit => length,
-            (_, needed) => {
-                return Err(Fault::Limit { needed: needed.unwrap_or(u64::MAX), limit: self.limit });
-            }
-        };
+        let mut sizes = window.extent.into_iter().chain([self.channels.len()]);
+        let bytes = sizes.try_fold(size_of::<T>(), usize::checked_mul);
+        let length = within(bytes, self.limit)? / size_of::<T>();
         let mut values = Vec::new();
         values.try_reserve_exact(length).map_err(|_| too_large(self.limit))?;
         values.resize(length, T::default());
@@ -380,10 +393,10 @@ fn position<S: Space>(mut offset: usize, window: &Window<S>) -> Vec<usize> {
 }
 
 /// Turns the little-endian bytes of pixels into values.
-pub(super) type Convert<T> = fn(&[u8], &mut [T]);
+type Convert<T> = fn(&[u8], &mut [T]);
 
 /// Takes values as they are.
-pub(super) fn same<T: Pixel>(bytes: &[u8], values: &mut [T]) {
+fn same<T: Pixel>(bytes: &[u8], values: &mut [T]) {
     convert::<T, T>(bytes, values, |value| value);
 }
 

@@ -42,6 +42,16 @@ pub(super) struct Choice {
     pub(super) limit: u64,
 }
 
+/// The scene that is meant, of so many; the only one if none was chosen.
+pub(super) fn choose_scene(scene: Option<usize>, scenes: usize) -> Result<usize, Fault> {
+    match scene {
+        None if scenes == 1 => Ok(0),
+        Some(asked) if asked < scenes => Ok(asked),
+        None if scenes > 1 => Err(Fault::ManyScenes(scenes)),
+        _ => Err(Fault::Scene { asked: scene.unwrap_or_default(), scenes }),
+    }
+}
+
 impl Choice {
     /// The time point that is meant; the first if none was chosen, so that it can be told how many
     /// there are.
@@ -62,9 +72,7 @@ impl Choice {
 
     /// For formats that hold one image.
     pub(super) fn only_one(&self) -> Result<(), Fault> {
-        if let Some(asked) = self.scene.filter(|&asked| asked > 0) {
-            return Err(Fault::Scene { asked, scenes: 1 });
-        }
+        choose_scene(self.scene, 1)?;
         self.time_of(1)?;
         self.level_of(1)?;
         Ok(())

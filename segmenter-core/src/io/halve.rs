@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use crate::{ImageKind, Pixel, PixelType};
+use crate::{ImageKind, Pixel, PixelType, pixel::sealed::Sealed};
 
 /// A plane of little-endian pixels with half the rows and columns, rounded up.
 ///
@@ -61,49 +61,6 @@ fn means<const N: usize>(
         }
     }
     halved
-}
-
-/// A number type in which a mean of four numbers of that type is stored.
-trait Mean {
-    fn from_mean(mean: f64) -> Self;
-}
-
-/// The sum of four numbers of up to 32 bits and its quarter are exact in `f64`, so this rounds once;
-/// numbers of 64 bits are rounded to `f64` before. The result lies between numbers of the type.
-macro_rules! whole_mean {
-    ($($type:ty),*) => {$(
-        impl Mean for $type {
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a mean of such numbers is within their range"
-            )]
-            fn from_mean(mean: f64) -> Self {
-                (mean + 0.5).floor() as Self
-            }
-        }
-    )*};
-}
-
-whole_mean!(u8, i8, u16, i16, u32, i32, u64, i64);
-
-impl Mean for f32 {
-    #[allow(clippy::cast_possible_truncation, reason = "rounding is documented")]
-    fn from_mean(mean: f64) -> Self {
-        mean as Self
-    }
-}
-
-impl Mean for f64 {
-    fn from_mean(mean: f64) -> Self {
-        mean
-    }
-}
-
-impl Mean for f16 {
-    fn from_mean(mean: f64) -> Self {
-        Self::from_f64(mean)
-    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,15 @@ pub(super) fn too_large(limit: u64) -> Fault {
     Fault::Limit { needed: u64::MAX, limit }
 }
 
+/// So many bytes, if they fit the limit; `None` is more than this machine can address.
+pub(super) fn within(bytes: Option<usize>, limit: u64) -> Result<usize, Fault> {
+    let bytes = bytes.ok_or_else(|| too_large(limit))?;
+    match u64::try_from(bytes) {
+        Ok(needed) if needed <= limit => Ok(bytes),
+        needed => Err(Fault::Limit { needed: needed.unwrap_or(u64::MAX), limit }),
+    }
+}
+
 /// A length that makes sense as a distance between voxels; files without calibration say 0.
 pub(super) fn length(micrometres: f64) -> Option<f64> {
     (micrometres.is_finite() && micrometres > 0.0).then_some(micrometres)

@@ -122,9 +122,7 @@ impl OpenOptions {
         &self,
         path: impl AsRef<Path>,
     ) -> Result<Stack<S, T>, OpenError> {
-        let dataset = self.open_dataset(path)?;
-        let whole = Window::<S>::whole(dataset.image::<S>()?.extent());
-        stack(&dataset, dataset.read::<S, T>(&whole)?)
+        self.open_dataset(path)?.stack()
     }
 
     /// Opens an image of these axes and any pixel type as `f32`; see
@@ -133,9 +131,7 @@ impl OpenOptions {
     /// # Errors
     /// As [`open`](Self::open), but for the pixel type.
     pub fn open_f32<S: Space>(&self, path: impl AsRef<Path>) -> Result<Stack<S, f32>, OpenError> {
-        let dataset = self.open_dataset(path)?;
-        let whole = Window::<S>::whole(dataset.image::<S>()?.extent());
-        stack(&dataset, dataset.read_f32(&whole)?)
+        self.open_dataset(path)?.stack_f32()
     }
 
     /// Opens a label image of these axes. Any pixel type is fine whose values are whole numbers
@@ -168,16 +164,6 @@ impl OpenOptions {
             channels => Err(OpenError::ManyChannels { path: path.to_owned(), channels }),
         }
     }
-}
-
-/// All that was read of a file, with its voxel size and its channels' names.
-pub(super) fn stack<S: Space, T: Pixel>(
-    dataset: &Dataset,
-    pixels: ndarray::Array<T, S::ChannelDim>,
-) -> Result<Stack<S, T>, OpenError> {
-    Ok(Stack::from_channels(pixels)
-        .with_voxel_size(dataset.layout().voxel_size::<S>())
-        .with_channel_names(dataset.channel_names()))
 }
 
 impl<S: Space, T: Pixel> Stack<S, T> {

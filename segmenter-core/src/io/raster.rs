@@ -15,7 +15,7 @@ use image::{
 use super::{
     fault::Fault,
     format::{Choice, Format},
-    layout::{Layout, too_large},
+    layout::{Layout, too_large, within},
 };
 use crate::{PixelType, Window, Zyx};
 
@@ -78,11 +78,7 @@ impl Raster {
         }
         let size = self.layout.pixel.bytes();
         let length = self.layout.plane()?.checked_mul(self.layout.channels * size);
-        let needed = length.and_then(|length| u64::try_from(length).ok()).unwrap_or(u64::MAX);
-        let Some(length) = length.filter(|_| needed <= limit) else {
-            return Err(Fault::Limit { needed, limit });
-        };
-        let mut pixels = vec![0; length];
+        let mut pixels = vec![0; within(length, limit)?];
         file.rewind()?;
         (self.decode)(file.try_clone()?, limit, &mut pixels)?;
         if cfg!(target_endian = "big") {

@@ -36,7 +36,7 @@ use self::{
 use super::{
     fault::Fault,
     file_at::FileAt,
-    format::{Choice, Format},
+    format::{Choice, Format, choose_scene},
     layout::Layout,
 };
 use crate::{Window, Zyx};
@@ -65,12 +65,14 @@ impl Tiff {
         let time = choice.time_of(layout.time_points)?;
         let page_planes = planes.len() / layout.time_points;
         planes = planes.drain(time * page_planes..(time + 1) * page_planes).collect();
-        let smaller = levels(&mut reader, &planes[0], contents.big_endian)?;
+        reader.rewind()?;
+        let mut decoder = Decoder::new(&mut reader)?.with_limits(limits());
+        let smaller = levels(&mut decoder, &planes[0], contents.big_endian)?;
         for page in &smaller {
             layout.levels.push([layout.extent[0], page.rows, page.columns]);
         }
         if choice.level_of(layout.levels.len())? > 0 {
-            planes = at_level(&mut reader, &planes, choice.level, contents.big_endian)?;
+            planes = at_level(&mut decoder, &planes, choice.level, contents.big_endian)?;
             layout.shrink_to(choice.level);
         }
         planes.iter().try_for_each(|page| page.check_within(length))?;
@@ -102,13 +104,13 @@ impl Format for Tiff {
             let wanted = run[0] % samples..run[run.len() - 1] % samples + 1;
             for (at, slice) in window.range(0).enumerate() {
                 let page = &self.planes[run[0] / samples * slices + slice];
-                let mut pixels = vec![0; if run.len() == 1 { 0 } else { run.len() * plane }];
                 let place = |channel: usize| (channel * window.extent[0] + at) * plane;
                 if run.len() == 1 {
                     let out = &mut out[place(first)..][..plane];
                     page.decode(wanted.clone(), &part, &source, out)?;
                     continue;
                 }
+                let mut pixels = vec![0; run.len() * plane];
                 page.decode(wanted.clone(), &part, &source, &mut pixels)?;
                 for (channel, pixels) in pixels.chunks_exact(plane.max(1)).enumerate() {
                     out[place(first + channel)..][..plane].copy_from_slice(pixels);
@@ -122,20 +124,19 @@ impl Format for Tiff {
 
 /// The smaller copies of a page, largest first: those of its `SubIFDs` that hold the same kind of
 /// pixels and are smaller than the one before. Anything else there is no level of a pyramid.
-fn levels(file: &mut BufReader<File>, page: &Page, big_endian: bool) -> Result<Vec<Page>, Fault> {
+fn levels(
+    decoder: &mut Decoder<&mut BufReader<File>>,
+    page: &Page,
+    big_endian: bool,
+) -> Result<Vec<Page>, Fault> {
     /// A plane of 2⁶⁴ pixels a side has as many.
     const MOST: usize = 64;
     let mut levels: Vec<Page> = Vec::new();
-    if page.smaller.is_empty() {
-        return Ok(levels);
-    }
-    file.rewind()?;
-    let mut decoder = Decoder::new(file)?.with_limits(limits());
     for &pointer in page.smaller.iter().take(MOST) {
         let directory = decoder.read_directory(IfdPointer(pointer));
         let level = directory
             .map_err(Fault::from)
-            .and_then(|directory| Page::read_smaller(&mut decoder, &directory, big_endian));
+            .and_then(|directory| Page::read_smaller(decoder, &directory, big_endian));
         let level = match level {
             Ok(level) => level,
             Err(Fault::Io(error)) => return Err(error.into()),
@@ -155,14 +156,14 @@ fn levels(file: &mut BufReader<File>, page: &Page, big_endian: bool) -> Result<V
 
 /// The copies of all planes at a level.
 fn at_level(
-    file: &mut BufReader<File>,
+    decoder: &mut Decoder<&mut BufReader<File>>,
     planes: &[Page],
     level: usize,
     big_endian: bool,
 ) -> Result<Vec<Page>, Fault> {
     let mut copies: Vec<Page> = Vec::with_capacity(planes.len());
     for (index, page) in planes.iter().enumerate() {
-        let copy = levels(file, page, big_endian)?.into_iter().nth(level - 1);
+        let copy = levels(decoder, page, big_endian)?.into_iter().nth(level - 1);
         let copy = copy.filter(|copy| copies.first().is_none_or(|first| copy.matches(first)));
         let copy = copy.ok_or_else(|| {
             Fault::malformed(format!(
@@ -239,15 +240,11 @@ impl Contents {
         }
         if self.shaped.len() > 1 && self.shaped[0].0 == 0 {
             let scenes = self.shaped.len();
-            let chosen = match scene {
-                None => return Err(Fault::ManyScenes(scenes)),
-                Some(asked) if asked >= scenes => return Err(Fault::Scene { asked, scenes }),
-                Some(chosen) => chosen,
-            };
+            let chosen = choose_scene(scene, scenes)?;
             let end = self.shaped.get(chosen + 1).map_or(self.pages.len(), |next| next.0);
             return Ok((self.stack(self.shaped[chosen].0..end, Some(chosen))?, scenes));
         }
-        only_scene(scene)?;
+        choose_scene(scene, 1)?;
         let shaped = self.shaped.first().filter(|(page, _)| *page == 0).map(|_| 0);
         Ok((self.stack(0..self.pages.len(), shaped)?, 1))
     }
@@ -331,24 +328,11 @@ fn ratio(value: Value) -> Option<f64> {
     }
 }
 
-/// For a file that holds one image.
-fn only_scene(scene: Option<usize>) -> Result<(), Fault> {
-    match scene {
-        Some(asked) if asked > 0 => Err(Fault::Scene { asked, scenes: 1 }),
-        _ => Ok(()),
-    }
-}
-
 /// The pages of a series, all of which must be there and look the same.
 fn resolve(series: &Series, pages: &[Option<Page>]) -> Result<Vec<Page>, Fault> {
-    let virtual_pages = match series.continued {
-        Some(only) => match &pages[only] {
-            Some(page) => Some(continued(page, series.pages.len())?),
-            None => None,
-        },
-        None => None,
-    };
-    let pages = virtual_pages.as_deref().unwrap_or(pages);
+    let only = series.continued.and_then(|only| pages[only].as_ref());
+    let behind = only.map(|page| continued(page, series.pages.len())).transpose()?;
+    let pages = behind.as_deref().unwrap_or(pages);
     let mut planes: Vec<Page> = Vec::with_capacity(series.pages.len());
     for &index in &series.pages {
         let Some(Some(page)) = pages.get(index) else {

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use tiff::{Directory, decoder::Decoder, tags::Tag};
 
 use super::{
-    super::{fault::Fault, file_at::FileAt, layout::too_large},
+    super::{fault::Fault, file_at::FileAt, layout::within},
     cache::Cache,
     codec::{Compression, Predictor},
     jpeg,
@@ -367,13 +367,5 @@ fn spread(source: &[u8], sample: usize, stride: usize, target: &mut [u8], size: 
     let samples = source.chunks_exact(size).skip(sample).step_by(stride);
     for (to, from) in target.chunks_exact_mut(size).zip(samples) {
         to.copy_from_slice(from);
-    }
-}
-
-fn within(bytes: Option<usize>, limit: u64) -> Result<usize, Fault> {
-    let bytes = bytes.ok_or_else(|| too_large(limit))?;
-    match u64::try_from(bytes) {
-        Ok(needed) if needed <= limit => Ok(bytes),
-        needed => Err(Fault::Limit { needed: needed.unwrap_or(u64::MAX), limit }),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    super::fault::Fault,
+    super::{fault::Fault, format::choose_scene},
     ome::{Block, Image, Ome},
     page::Page,
     series::{PageAxis, Series, count},
@@ -39,13 +39,10 @@ pub(super) fn series(
 }
 
 fn choose(ome: &Ome, scene: Option<usize>) -> Result<usize, Fault> {
-    match (scene, ome.images.len()) {
-        (_, 0) => Err(Fault::malformed("the OME-XML describes no image")),
-        (None, 1) => Ok(0),
-        (None, scenes) => Err(Fault::ManyScenes(scenes)),
-        (Some(asked), scenes) if asked < scenes => Ok(asked),
-        (Some(asked), scenes) => Err(Fault::Scene { asked, scenes }),
+    if ome.images.is_empty() {
+        return Err(Fault::malformed("the OME-XML describes no image"));
     }
+    choose_scene(scene, ome.images.len())
 }
 
 /// The file that is being read, to tell whether pages are in another one.

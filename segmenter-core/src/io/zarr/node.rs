@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    super::{OpenError, fault::Fault},
+    super::{OpenError, fault::Fault, format::choose_scene},
     description::check_path,
 };
 
@@ -140,12 +140,7 @@ pub(super) fn find(path: &Path, scene: Option<usize>) -> Result<(Image, usize), 
 }
 
 fn choose(path: &Path, scene: Option<usize>, scenes: usize) -> Result<usize, OpenError> {
-    match scene {
-        None if scenes == 1 => Ok(0),
-        Some(scene) if scene < scenes => Ok(scene),
-        None if scenes > 1 => Err(Fault::ManyScenes(scenes).at(path)),
-        _ => Err(Fault::Scene { asked: scene.unwrap_or_default(), scenes }.at(path)),
-    }
+    choose_scene(scene, scenes).map_err(|fault| fault.at(path))
 }
 
 /// The series that bioformats2raw wrote: those it lists, or those whose names are numbers.

@@ -6,7 +6,7 @@ use ndarray::ArrayView3;
 use rayon::prelude::*;
 
 use super::{axes::Axes, chunks::Chunks};
-use crate::{ImageKind, Pixel, PixelType, Window, WriteError, Zyx, io::SaveError};
+use crate::{ImageKind, Pixel, Window, WriteError, Zyx, io::SaveError};
 
 /// A level and the one before, by `[z, y, x]`.
 #[derive(Debug)]
@@ -101,32 +101,7 @@ fn mean<T: Pixel>(voxels: &ArrayView3<'_, T>, [z, y, x]: [Range<usize>; 3]) -> T
             }
         }
     }
-    from_mean(sum / count)
-}
-
-/// The nearest number of a type, the larger of two that are as near.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a mean of numbers of the type is within its range; rounding to f32 is documented"
-)]
-fn from_mean<T: Pixel>(mean: f64) -> T {
-    let whole = (mean + 0.5).floor();
-    let value = match T::TYPE {
-        // Half or more is inside.
-        PixelType::Bool | PixelType::U8 => T::from_le_slice(&(whole as u8).to_le_bytes()),
-        PixelType::I8 => T::from_le_slice(&(whole as i8).to_le_bytes()),
-        PixelType::U16 => T::from_le_slice(&(whole as u16).to_le_bytes()),
-        PixelType::I16 => T::from_le_slice(&(whole as i16).to_le_bytes()),
-        PixelType::U32 => T::from_le_slice(&(whole as u32).to_le_bytes()),
-        PixelType::I32 => T::from_le_slice(&(whole as i32).to_le_bytes()),
-        PixelType::U64 => T::from_le_slice(&(whole as u64).to_le_bytes()),
-        PixelType::I64 => T::from_le_slice(&(whole as i64).to_le_bytes()),
-        PixelType::F16 => T::from_le_slice(&half::f16::from_f64(mean).to_le_bytes()),
-        PixelType::F32 => T::from_le_slice(&(mean as f32).to_le_bytes()),
-        PixelType::F64 => T::from_le_slice(&mean.to_le_bytes()),
-    };
-    value.unwrap_or_default()
+    T::from_mean(sum / count)
 }
 
 /// What was written a moment ago can't be read.
