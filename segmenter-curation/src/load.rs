@@ -1,6 +1,6 @@
 //! From what was decided to what training takes.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use ndarray::Axis;
 use segmenter_core::{
@@ -113,31 +113,31 @@ impl Record {
 
     /// The objects after merging, computed from the files as they are read. The ids of the base stay;
     /// those of each other segmentation that is merged are raised by the largest id of all before it,
-    /// so that no two objects have the same; see [`UniqueIds`]. Each segmentation that is merged is
-    /// read once for that.
+    /// so that no two objects have the same; see [`UniqueIds`]. Where anything is merged, the base and
+    /// each other segmentation are read once for that.
     ///
     /// # Errors
     /// If a segmentation can't be opened or read, has other axes or several channels, the extents
     /// differ, or there are more ids than 32 bits hold.
     pub fn merged_labels<S: Space>(&self) -> Result<Merged<S, u32>, LoadError> {
-        let mut raised = BTreeMap::from([(self.base, 0)]);
-        let mut largest = None;
-        self.merged(|number, image: ImageFile<S>| {
-            let below = match (raised.get(&number), largest) {
-                (Some(&below), _) => below,
-                (None, Some(largest)) => largest,
-                (None, None) => self.largest_of_base::<S>()?,
-            };
-            let image = UniqueIds::above(image, below)?;
-            if raised.insert(number, below).is_none() {
-                largest = Some(UniqueIds::largest::<S>(&image)?);
+        let mut raised = BTreeMap::<usize, Arc<UniqueIds<ImageFile<S>>>>::new();
+        let mut last = None;
+        self.merged(|number, image: ImageFile<S>| -> Result<Arc<dyn Source<S, u32>>, LoadError> {
+            if number == self.base {
+                return Ok(Arc::new(image));
             }
+            if let Some(known) = raised.get(&number) {
+                return Ok(Arc::clone(known) as _);
+            }
+            let below = match last {
+                Some(last) => last,
+                None => UniqueIds::largest::<S>(&self.segmentation::<S>(self.base)?)?,
+            };
+            let image = Arc::new(UniqueIds::above(image, below)?);
+            last = Some(image.last());
+            raised.insert(number, Arc::clone(&image));
             Ok(image)
         })
-    }
-
-    fn largest_of_base<S: Space>(&self) -> Result<u32, LoadError> {
-        Ok(UniqueIds::largest::<S>(&self.segmentation::<S>(self.base)?)?)
     }
 
     /// The base and what is merged into it, each made of its file.
@@ -271,6 +271,26 @@ mod tests {
         // The base has ids up to 2, so the second's 1 and 3 are 3 and 5, and the third's 2 is 7.
         let ids = merged.read(&Window::<Yx>::whole([1, 5])).unwrap();
         assert_eq!(ids, array![[[3, 5, 5, 2, 7]]]);
+    }
+
+    #[test]
+    fn objects_stay_apart_also_behind_a_segmentation_without_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b, c] =
+            [("a", [4, 4, 0]), ("b", [0, 0, 0]), ("c", [0, 0, 1])].map(|(name, row)| {
+                let path = folder.path().join(name).with_extension("tif");
+                Labels2::new(array![row]).save(&path).unwrap();
+                path
+            });
+        let mut record =
+            Record::new("cell", "raw.tif", a).with_segmentation(b).with_segmentation(c);
+        let all = || Region::polygon([(0.0, 0.0), (2.0, 0.0)]).unwrap();
+        record.merge_from(1, MergeRule::Union, all()).unwrap();
+        record.merge_from(2, MergeRule::Union, all()).unwrap();
+        let merged = record.merged_labels::<Yx>().unwrap();
+        // The base has ids up to 4, the second none, so the third's 1 is 5.
+        let ids = merged.read(&Window::<Yx>::whole([1, 3])).unwrap();
+        assert_eq!(ids, array![[[4, 4, 5]]]);
     }
 
     #[test]

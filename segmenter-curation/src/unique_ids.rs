@@ -24,6 +24,8 @@ use segmenter_core::{ReadError, Source, Space, VoxelSize, Window};
 pub struct UniqueIds<A> {
     labels: A,
     raise: u32,
+    /// The largest id after that; the raise itself if there is none.
+    last: u32,
 }
 
 /// There are more ids than a label image can hold.
@@ -61,9 +63,18 @@ impl UniqueIds<()> {
     ) -> Result<UniqueIds<A>, ReadError> {
         let needed = u64::from(Self::largest(&labels)?) + u64::from(id);
         match u32::try_from(needed) {
-            Ok(_) => Ok(UniqueIds { labels, raise: id }),
+            Ok(last) => Ok(UniqueIds { labels, raise: id, last }),
             Err(_) => Err(ReadError::Source(Box::new(TooManyIds { needed }))),
         }
+    }
+}
+
+impl<A> UniqueIds<A> {
+    /// The largest id that is taken: that of the image, or, if it is empty, the one that all of its ids
+    /// would be above. The ids of another image have to be above this one.
+    #[must_use]
+    pub fn last(&self) -> u32 {
+        self.last
     }
 }
 

@@ -109,20 +109,12 @@ impl Session {
         who: impl Into<String>,
         images: impl IntoIterator<Item = R>,
     ) -> Result<Self, SessionError> {
-        Self::create_at(path.as_ref(), root.as_ref(), who.into(), SystemTime::now(), images)
-    }
-
-    fn create_at<R: Into<Record>>(
-        path: &Path,
-        root: &Path,
-        who: String,
-        now: SystemTime,
-        images: impl IntoIterator<Item = R>,
-    ) -> Result<Self, SessionError> {
+        let (path, root, who) = (path.as_ref(), root.as_ref(), who.into());
         let records: Vec<Record> = images.into_iter().map(Into::into).collect();
         let images = self::images(&records, root)?;
         let event = Event::Begin { version: VERSION, images };
-        let begin = Logged { number: 0, time: time(now), who: who.clone(), why: None, event };
+        let time = time(SystemTime::now());
+        let begin = Logged { number: 0, time, who: who.clone(), why: None, event };
         write_log(path, root, &[begin])?;
         Self::open(path, root, who)
     }
