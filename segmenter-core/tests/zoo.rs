@@ -1,7 +1,8 @@
 //! A zoo of files that Python's libraries wrote, every pixel and every voxel size compared.
 //!
-//! `fixtures/zoo/make_zoo.py` wrote them, and `zoo.json` beside it says what each of them holds, or why
-//! it is refused. `ZOO=FOLDER cargo test -p segmenter-core --test zoo` compares another such folder.
+//! `fixtures/zoo/make_zoo.py` and `make_rarer.py` wrote them, and `zoo.json` and `rarer.json` beside them
+//! say what each of them holds, or why it is refused. `ZOO=FOLDER cargo test -p segmenter-core --test zoo`
+//! compares another such folder, whatever its lists are called.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
 
@@ -50,6 +51,7 @@ struct Options {
     time: Option<usize>,
     level: Option<usize>,
     channel: Option<usize>,
+    limit: Option<u64>,
 }
 
 fn folder() -> PathBuf {
@@ -70,6 +72,9 @@ fn options(chosen: &Options) -> OpenOptions {
     }
     if let Some(channel) = chosen.channel {
         options = options.with_channel(channel);
+    }
+    if let Some(limit) = chosen.limit {
+        options = options.with_limit(limit);
     }
     options
 }
@@ -131,11 +136,22 @@ fn compare_sizes(found: Option<&[f64]>, expected: Option<&[f64]>) -> Result<(), 
     if same { Ok(()) } else { Err(format!("voxel size {found:?}, but {expected:?}")) }
 }
 
+/// All that the lists in a folder say.
+fn entries(folder: &Path) -> Vec<Entry> {
+    let paths = fs::read_dir(folder).unwrap().map(|item| item.unwrap().path());
+    let mut lists: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
+    lists.sort();
+    let read = |list: &PathBuf| -> Vec<Entry> {
+        serde_json::from_str(&fs::read_to_string(list).unwrap()).unwrap()
+    };
+    lists.iter().flat_map(read).collect()
+}
+
 #[test]
 fn every_file_of_the_zoo_holds_what_its_writer_says() {
     let folder = folder();
-    let text = fs::read_to_string(folder.join("zoo.json")).unwrap();
-    let entries: Vec<Entry> = serde_json::from_str(&text).unwrap();
+    let entries = entries(&folder);
     assert!(entries.len() > 180, "{} entries", entries.len());
     let wrong: Vec<String> = entries
         .iter()

@@ -16,6 +16,7 @@ mod file_at;
 mod format;
 mod halve;
 mod info;
+mod jpeg;
 mod layout;
 mod name;
 pub mod npy;

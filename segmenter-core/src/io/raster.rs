@@ -7,14 +7,12 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use image::{
-    ColorType, ExtendedColorType, ImageDecoder, ImageError, Limits,
-    codecs::{jpeg::JpegDecoder, png::PngDecoder},
-};
+use image::{ColorType, ImageDecoder, ImageError, Limits, codecs::png::PngDecoder};
 
 use super::{
     fault::Fault,
     format::{Choice, Format},
+    jpeg,
     layout::{Layout, too_large, within},
 };
 use crate::{PixelType, Window, Zyx};
@@ -36,36 +34,35 @@ impl fmt::Debug for Raster {
 
 impl Raster {
     pub(super) fn open_png(mut file: File, choice: &Choice) -> Result<Self, Fault> {
-        refuse_palette(&mut file)?;
         /// Deflate makes 1032 bytes of one at most (RFC 1951), and a byte of a PNG is 8 pixels at most.
         const MOST: u64 = 1032 * 8;
+        refuse_exotic(&mut file)?;
         let decoder = png(file.try_clone()?, choice.limit)?;
-        Self::new(&decoder, file, choice, MOST, |file, limit, pixels| {
+        let ((pixel, channels), (columns, rows)) = (pixels(&decoder)?, decoder.dimensions());
+        let size = |size: u32| usize::try_from(size).map_err(|_| too_large(choice.limit));
+        let layout = Layout::plain(channels, [1, size(rows)?, size(columns)?], pixel);
+        Self::new(layout, file, choice, MOST, |file, limit, pixels| {
             png(file, limit)?.read_image(pixels).map_err(fault)
         })
     }
 
     pub(super) fn open_jpeg(file: File, choice: &Choice) -> Result<Self, Fault> {
-        /// A block of 64 pixels from a bit for each of two codes (ITU-T T.81, annex F).
-        const MOST: u64 = 64 * 4;
-        let decoder = jpeg(file.try_clone()?, choice.limit)?;
-        Self::new(&decoder, file, choice, MOST, |file, limit, pixels| {
-            jpeg(file, limit)?.read_image(pixels).map_err(fault)
+        let bytes = all_of(&file, choice.limit)?;
+        let (extent, channels) = jpeg::describe(&bytes)?;
+        let layout = Layout::plain(channels, extent, PixelType::U8);
+        Self::new(layout, file, choice, jpeg::MOST_EXPANSION, |file, limit, pixels| {
+            jpeg::decode(&all_of(&file, limit)?, pixels)
         })
     }
 
     fn new(
-        decoder: &impl ImageDecoder,
+        layout: Layout,
         file: File,
         choice: &Choice,
         most: u64,
         decode: fn(File, u64, &mut [u8]) -> Result<(), Fault>,
     ) -> Result<Self, Fault> {
         choice.only_one()?;
-        let (pixel, channels) = pixels(decoder)?;
-        let (columns, rows) = decoder.dimensions();
-        let size = |size: u32| usize::try_from(size).map_err(|_| too_large(choice.limit));
-        let layout = Layout::plain(channels, [1, size(rows)?, size(columns)?], pixel);
         refuse_lie(&layout, file.metadata()?.len(), most)?;
         Ok(Self { layout, file: Mutex::new(file), decode, pixels: OnceLock::new() })
     }
@@ -123,10 +120,16 @@ fn png(file: File, limit: u64) -> Result<PngDecoder<BufReader<File>>, Fault> {
     PngDecoder::with_limits(BufReader::new(file), limits(limit)).map_err(fault)
 }
 
-fn jpeg(file: File, limit: u64) -> Result<JpegDecoder<BufReader<File>>, Fault> {
-    let mut decoder = JpegDecoder::new(BufReader::new(file)).map_err(fault)?;
-    decoder.set_limits(limits(limit)).map_err(fault)?;
-    Ok(decoder)
+/// The bytes of a file, if they are no more than may be decoded.
+fn all_of(mut file: &File, limit: u64) -> Result<Vec<u8>, Fault> {
+    let needed = file.metadata()?.len();
+    if needed > limit {
+        return Err(Fault::Limit { needed, limit });
+    }
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn limits(bytes: u64) -> Limits {
@@ -135,18 +138,22 @@ fn limits(bytes: u64) -> Limits {
     limits
 }
 
-/// The colours of a palette are no intensities, and its indices are not offered by the decoder.
-/// The header is the first chunk; its colour type is byte 25 of the file (PNG, section 11.2.1).
-fn refuse_palette(file: &mut File) -> Result<(), Fault> {
+/// The colours of a palette are no intensities, and its indices are not offered by the decoder. Pixels of
+/// 2 and 4 bits are stretched by it to 8, and that is no longer what was measured. The header is the first
+/// chunk; byte 24 of the file is its bit depth, byte 25 its colour type (PNG, section 11.2.1).
+fn refuse_exotic(file: &mut File) -> Result<(), Fault> {
     let mut header = [0; 26];
     file.read_exact(&mut header)?;
     file.rewind()?;
-    if header[25] == 3 {
-        return Err(Fault::unsupported(
-            "the pixels are indices into a palette; save it as gray values",
-        ));
+    match header[24..] {
+        [_, 3] => {
+            Err(Fault::unsupported("the pixels are indices into a palette; save it as gray values"))
+        }
+        [bits @ (2 | 4), _] => Err(Fault::unsupported(format!(
+            "the pixels have {bits} bits; save it with 8 or 16 bits"
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A size beyond what any packing reaches is refused before memory is taken for it.
@@ -162,15 +169,8 @@ fn refuse_lie(layout: &Layout, file_length: u64, most: u64) -> Result<(), Fault>
 }
 
 /// The type of a pixel and the number of channels. Pixels of one bit are 0 and 255, as other readers
-/// have them; 2 and 4 bits would be stretched likewise, and that is no longer what was measured.
+/// have them.
 fn pixels(decoder: &impl ImageDecoder) -> Result<(PixelType, usize), Fault> {
-    if let stored @ (ExtendedColorType::L2 | ExtendedColorType::L4) = decoder.original_color_type()
-    {
-        return Err(Fault::unsupported(format!(
-            "the pixels have {} bits; save it with 8 or 16 bits",
-            stored.bits_per_pixel()
-        )));
-    }
     match decoder.color_type() {
         ColorType::L8 => Ok((PixelType::U8, 1)),
         ColorType::La8 => Ok((PixelType::U8, 2)),

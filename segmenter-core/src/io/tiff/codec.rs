@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use flate2::read::ZlibDecoder;
 use weezl::{BitOrder, LzwStatus};
 
-use super::super::fault::Fault;
+use super::super::{fault::Fault, jpeg};
 
 /// How a strip or a tile is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,7 @@ impl Compression {
             Self::Deflate => 1032,
             // A block of 128 KiB from four bytes: RFC 8878, section 3.1.1.2.
             Self::Zstd => 1 << 15,
-            // A block of 64 pixels from a bit for each of two codes: ITU-T T.81, annex F.
-            Self::Jpeg => 64 * 4,
+            Self::Jpeg => jpeg::MOST_EXPANSION,
         }
     }
 
@@ -92,6 +91,8 @@ fn name(compression: u16) -> String {
         33_003 | 33_005 | 34_712 => "JPEG 2000",
         34_887 => "LERC",
         34_925 => "LZMA",
+        34_933 => "PNG",
+        34_934 => "JPEG XR",
         50_001 => "WebP",
         50_002 | 52_546 => "JPEG XL",
         other => return format!("number {other}"),

@@ -27,14 +27,24 @@ pub(super) fn series(
         (PageAxis::Slice, slices),
         (PageAxis::Time, frames),
     ])?;
-    if let Some(unit) = value(description, "unit").and_then(|unit| micrometres(&unit)) {
-        let spacing = value(description, "spacing").and_then(|spacing| spacing.parse().ok());
-        let [y, x] = resolution.map(|pixels| pixels.map(|pixels| 1.0 / pixels));
-        // Images that were read back to front have a negative spacing.
-        let z = spacing.map(f64::abs);
-        series.spacing = [z, y, x].map(|size| size.and_then(|size| length(size * unit)));
-    }
+    series.spacing = spacing(description, resolution);
     Ok(series)
+}
+
+/// The size of a voxel in µm, `[z, y, x]`. Rows and slices have the unit of columns unless they have their
+/// own, and slices are 1 apart unless it is told.
+fn spacing(description: &str, [y, x]: [Option<f64>; 2]) -> [Option<f64>; 3] {
+    let unit = |key| value(description, key);
+    let all = unit("unit");
+    let own = |key| unit(key).or_else(|| all.clone());
+    let units = [own("zunit"), own("yunit"), all.clone()];
+    // Images that were read back to front have a negative spacing.
+    let z = value(description, "spacing").map_or(Some(1.0), |spacing| spacing.parse().ok());
+    let sizes = [z.map(f64::abs), y.map(f64::recip), x.map(f64::recip)];
+    std::array::from_fn(|axis| {
+        let unit = units[axis].as_deref().and_then(micrometres);
+        sizes[axis].zip(unit).and_then(|(size, unit)| length(size * unit))
+    })
 }
 
 /// Channels, slices and frames. Stacks that are no hyperstacks tell the number of images alone.
@@ -81,6 +91,13 @@ mod tests {
         let series = series(text, [Some(4.0), Some(8.0)], 6).unwrap();
         assert_eq!((series.channels, series.slices, series.time_points), (2, 3, 1));
         assert_eq!(series.spacing, [Some(0.5), Some(0.25), Some(0.125)]);
+    }
+
+    #[test]
+    fn a_spacing_of_1_is_not_written_and_each_axis_may_have_a_unit() {
+        let text = "ImageJ=1.54f\nimages=6\nslices=6\nunit=nm\nyunit=micron\nzunit=mm\n";
+        let series = series(text, [Some(4.0), Some(8.0)], 6).unwrap();
+        assert_eq!(series.spacing, [Some(1000.0), Some(0.25), Some(0.125e-3)]);
     }
 
     #[test]

@@ -3,12 +3,9 @@
 //! Source: TIFF Technical Note 2 (1995). Tables that all have in common are in a tag of their own, as
 //! a JPEG stream without an image; they go before the image of each.
 
-use zune_jpeg::{
-    JpegDecoder,
-    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
-};
+use zune_jpeg::zune_core::colorspace::ColorSpace;
 
-use super::super::fault::Fault;
+use super::super::{fault::Fault, jpeg};
 
 /// End of image, start of image: ITU-T T.81, table B.1.
 const END: &[u8] = &[0xFF, 0xD9];
@@ -40,8 +37,9 @@ impl Tables {
         };
         let stream = self.stream(packed);
         // Some writers fill the last strip with rows that the image has not.
-        let options = DecoderOptions::default().set_max_width(columns).set_max_height(most_rows);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(stream), options);
+        let options = jpeg::options().set_max_width(columns).set_max_height(most_rows);
+        let mut decoder = jpeg::open(&stream)?;
+        decoder.set_options(options);
         decoder.decode_headers().map_err(|error| broken(&error))?;
         let found = decoder.dimensions();
         if !found.is_some_and(|found| found.0 == columns && found.1 >= rows) {

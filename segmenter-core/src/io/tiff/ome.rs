@@ -69,53 +69,72 @@ pub(super) fn is(description: &str) -> bool {
 pub(super) fn parse(description: &str) -> Result<Ome, Fault> {
     let mut reader = Reader::from_str(description.trim_end_matches('\0'));
     let mut ome = Ome::default();
-    let mut in_uuid = false;
+    let mut path: Vec<String> = Vec::new();
+    // Nothing that is read lies deeper than a path may be, so that the rest is only counted.
+    let mut deeper = 0_usize;
     loop {
         match reader.read_event().map_err(broken)? {
+            Event::Start(_) if path.len() == UUID.len() => deeper += 1,
             Event::Start(element) => {
-                in_uuid = element.local_name().as_ref() == "UUID";
-                ome.add(&element)?;
+                path.push(element.local_name().as_ref().to_owned());
+                ome.add(&path, &element)?;
             }
-            Event::Empty(element) => ome.add(&element)?,
-            Event::Text(text) if in_uuid => {
+            Event::Empty(element) if path.len() < UUID.len() => {
+                path.push(element.local_name().as_ref().to_owned());
+                ome.add(&path, &element)?;
+                path.pop();
+            }
+            Event::Text(text) if deeper == 0 && is_at(&path, UUID) => {
                 if let Some(block) = ome.block() {
                     block.uuid = Some(text.xml10_content().trim().to_owned());
                 }
             }
-            Event::End(_) => in_uuid = false,
+            Event::End(_) if deeper > 0 => deeper -= 1,
+            Event::End(_) => {
+                path.pop();
+            }
             Event::Eof => return Ok(ome),
             _ => {}
         }
     }
 }
 
+/// Where the identity of a block's file is told.
+const UUID: &[&str] = &["OME", "Image", "Pixels", "TiffData", "UUID"];
+
+/// Whether an element is at this place. One of the same name elsewhere means something else: an
+/// annotation may hold any XML, such as that of a microscope's maker.
+fn is_at(path: &[String], place: &[&str]) -> bool {
+    path.iter().map(String::as_str).eq(place.iter().copied())
+}
+
 impl Ome {
-    fn add(&mut self, element: &BytesStart<'_>) -> Result<(), Fault> {
-        match element.local_name().as_ref() {
-            "OME" => self.uuid = text(element, "UUID")?,
-            "BinaryOnly" => {
+    fn add(&mut self, path: &[String], element: &BytesStart<'_>) -> Result<(), Fault> {
+        match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["OME"] => self.uuid = text(element, "UUID")?,
+            ["OME", "BinaryOnly"] => {
                 let companion = text(element, "MetadataFile")?;
                 self.companion = Some(companion.unwrap_or_else(|| "a companion file".to_owned()));
             }
-            "Image" => self.images.push(Image::default()),
-            "Pixels" => {
+            ["OME", "Image"] => self.images.push(Image::default()),
+            ["OME", "Image", "Pixels"] => {
                 if let Some(image) = self.images.last_mut() {
                     image.read_pixels(element)?;
                 }
             }
-            "Channel" => {
+            ["OME", "Image", "Pixels", "Channel"] => {
                 let (name, samples) = (text(element, "Name")?, number(element, "SamplesPerPixel")?);
                 if let Some(image) = self.images.last_mut() {
                     image.channels.push(Channel { name, samples: samples.unwrap_or(1) });
                 }
             }
-            "TiffData" => {
+            ["OME", "Image", "Pixels", "TiffData"] => {
                 let block = Block::read(element)?;
                 if let Some(image) = self.images.last_mut() {
                     image.blocks.push(block);
                 }
             }
-            "UUID" => {
+            _ if is_at(path, UUID) => {
                 let file = text(element, "FileName")?;
                 if let Some(block) = self.block() {
                     block.file = file;
@@ -173,7 +192,9 @@ fn text(element: &BytesStart<'_>, key: &str) -> Result<Option<String>, Fault> {
 }
 
 fn number<N: FromStr>(element: &BytesStart<'_>, key: &str) -> Result<Option<N>, Fault> {
-    let Some(text) = text(element, key)? else { return Ok(None) };
+    let Some(text) = text(element, key)?.filter(|text| !text.trim().is_empty()) else {
+        return Ok(None);
+    };
     let number = text.trim().parse().map_err(|_| {
         Fault::malformed(format!("the OME-XML says {key}=\"{text}\", which is out of range"))
     })?;

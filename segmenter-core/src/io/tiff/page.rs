@@ -114,6 +114,12 @@ impl Page {
             smaller: tags.numbers(Tag::SubIfd)?,
         };
         page.check()?;
+        if page.predictor == Predictor::Float && !page.pixel.is_float() {
+            return Err(Fault::malformed(format!(
+                "the predictor is that of floating point, but the pixels are {}",
+                page.pixel
+            )));
+        }
         Ok(page)
     }
 
@@ -175,14 +181,33 @@ impl Page {
         }
         let packed = self.lengths.iter().fold(0_u64, |sum, &length| sum.saturating_add(length));
         let most = packed.saturating_mul(self.compression.most_expansion());
-        let bytes = self.packed_bytes();
-        if bytes.is_some_and(|bytes| u64::try_from(bytes).is_ok_and(|bytes| bytes > most)) {
+        let left_out = self.left_out_bytes();
+        let bytes = self.packed_bytes().and_then(|bytes| u64::try_from(bytes).ok());
+        let held = bytes.map_or(u64::MAX, |bytes| bytes.saturating_sub(left_out));
+        // What is left out costs a file nothing, but no more of it is believed than deflate could pack.
+        if held > most || left_out > file_length.saturating_mul(1032) {
             return Err(Fault::malformed(format!(
                 "{packed} bytes can't hold {} x {} pixels",
                 self.columns, self.rows
             )));
         }
         Ok(())
+    }
+
+    /// Whether a strip or tile was left out, as its pixels are all 0: GDAL's sparse files and tifffile's
+    /// say that it is at byte 0 and has no bytes.
+    fn is_left_out(&self, index: usize) -> bool {
+        (self.offsets[index], self.lengths[index]) == (0, 0)
+    }
+
+    /// Number of bytes of all strips and tiles that are left out.
+    fn left_out_bytes(&self) -> u64 {
+        let count = (0..self.offsets.len().min(self.lengths.len()))
+            .filter(|&index| self.is_left_out(index))
+            .count();
+        let chunk = self.row_bytes(self.chunk[1]).and_then(|row| row.checked_mul(self.chunk[0]));
+        let bytes = chunk.and_then(|chunk| chunk.checked_mul(count));
+        bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::MAX)
     }
 
     /// Number of bytes of all pixels before they were packed, where that fits the machine.
@@ -293,6 +318,9 @@ impl Page {
         let (stride, size) = (self.stride(), self.pixel.bytes());
         let row_bytes = self.row_bytes(self.chunk[1]);
         let length = within(row_bytes.and_then(|row| row.checked_mul(rows)), source.limit)?;
+        if self.is_left_out(index) {
+            return Ok(vec![0; rows * self.chunk[1] * stride * size]);
+        }
         let (offset, packed) = (self.offsets[index], self.lengths[index]);
         let packed = source.file.read(offset, packed)?;
         if let Some(tables) = &self.jpeg {

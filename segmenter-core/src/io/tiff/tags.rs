@@ -94,6 +94,7 @@ impl<R: Read + Seek> Tags<'_, R> {
 
     /// Refuses what would change the pixels if it were ignored.
     pub(super) fn refuse_exotic(&mut self) -> Result<(), Fault> {
+        let jpeg = self.number(Tag::Compression, 1)? == 7;
         match self.number(Tag::PhotometricInterpretation, 1)? {
             3 => {
                 return Err(Fault::unsupported(
@@ -103,6 +104,16 @@ impl<R: Read + Seek> Tags<'_, R> {
             5 => {
                 return Err(Fault::unsupported(
                     "the colours are CMYK; save it as gray values or RGB",
+                ));
+            }
+            6 if !jpeg => {
+                return Err(Fault::unsupported(
+                    "the colours are YCbCr; save it as gray values or RGB",
+                ));
+            }
+            8..=10 => {
+                return Err(Fault::unsupported(
+                    "the colours are CIE L*a*b*; save it as gray values or RGB",
                 ));
             }
             _ => {}
