@@ -1,7 +1,7 @@
 //! A zoo of files that Python's libraries wrote, every pixel and every voxel size compared.
 //!
-//! `fixtures/zoo/make_zoo.py` and `make_rarer.py` wrote them, and `zoo.json` and `rarer.json` beside them
-//! say what each of them holds, or why it is refused. `ZOO=FOLDER cargo test -p segmenter-core --test zoo`
+//! `fixtures/zoo/make_zoo.py`, `make_rarer.py` and `make_stores.py` wrote them, and `zoo.json`, `rarer.json`
+//! and `stores.json` beside them say what each of them holds, or why it is refused. `ZOO=FOLDER cargo test -p segmenter-core --test zoo`
 //! compares another such folder, whatever its lists are called.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
@@ -136,23 +136,13 @@ fn compare_sizes(found: Option<&[f64]>, expected: Option<&[f64]>) -> Result<(), 
     if same { Ok(()) } else { Err(format!("voxel size {found:?}, but {expected:?}")) }
 }
 
-/// All that the lists in a folder say.
-fn entries(folder: &Path) -> Vec<Entry> {
-    let paths = fs::read_dir(folder).unwrap().map(|item| item.unwrap().path());
-    let mut lists: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
-    lists.sort();
-    let read = |list: &PathBuf| -> Vec<Entry> {
-        serde_json::from_str(&fs::read_to_string(list).unwrap()).unwrap()
-    };
-    lists.iter().flat_map(read).collect()
+/// All that a list says.
+fn entries(list: &Path) -> Vec<Entry> {
+    serde_json::from_str(&fs::read_to_string(list).unwrap()).unwrap()
 }
 
-#[test]
-fn every_file_of_the_zoo_holds_what_its_writer_says() {
-    let folder = folder();
-    let entries = entries(&folder);
-    assert!(entries.len() > 180, "{} entries", entries.len());
+/// Compares all entries, and tells all that differ at once.
+fn check_all(folder: &Path, entries: &[Entry]) {
     let wrong: Vec<String> = entries
         .iter()
         .filter_map(|entry| {
@@ -161,4 +151,39 @@ fn every_file_of_the_zoo_holds_what_its_writer_says() {
         })
         .collect();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), entries.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_file_of_the_zoo_holds_what_its_writer_says() {
+    let folder = folder();
+    let paths = fs::read_dir(&folder).unwrap().map(|item| item.unwrap().path());
+    let mut lists: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .filter(|path| !path.ends_with("stores.json"))
+        .collect();
+    lists.sort();
+    let entries: Vec<Entry> = lists.iter().flat_map(|list| entries(list)).collect();
+    assert!(entries.len() > 180, "{} entries", entries.len());
+    check_all(&folder, &entries);
+}
+
+/// A store is dozens of files, so all of them are in one archive.
+#[cfg(feature = "zarr")]
+#[test]
+fn every_store_of_the_zoo_holds_what_its_writer_says() {
+    use segmenter_core::io::zip::Archive;
+
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zoo");
+    let folder = tempfile::tempdir().unwrap();
+    let file = fs::File::open(own.join("stores.zip")).unwrap();
+    let mut archive = Archive::new(file, 1 << 26).unwrap();
+    let names: Vec<String> = archive.names().map(str::to_owned).collect();
+    for name in names {
+        let path = folder.path().join(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, archive.read(&name).unwrap()).unwrap();
+    }
+    let entries = entries(&own.join("stores.json"));
+    assert!(entries.len() > 240, "{} entries", entries.len());
+    check_all(folder.path(), &entries);
 }
