@@ -1,8 +1,12 @@
 //! Writing the checkpoints of PyTorch.
 
-use std::{collections::HashMap, io::BufWriter, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::BufWriter,
+    path::Path,
+};
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::NamedTensor;
 use crate::io::{Existing, SaveError, write_whole, zip::ArchiveWriter};
@@ -84,7 +88,7 @@ impl StateDict {
         let Json::Object(beside) = beside else { panic!("what is beside is no object: {beside}") };
         let mut pickle = Pickle::new();
         pickle.dict(|pickle| {
-            for (key, value) in beside {
+            for (key, value) in in_order(beside) {
                 pickle.text(key);
                 pickle.json(value);
             }
@@ -108,6 +112,12 @@ impl StateDict {
             archive.finish()
         })
     }
+}
+
+/// The entries by their keys. In which order an object hands them out depends on whether any crate turns
+/// on the feature `preserve_order` of `serde_json`, and bytes must not.
+fn in_order(object: &Map<String, Json>) -> BTreeMap<&String, &Json> {
+    object.iter().collect()
 }
 
 /// A pickle of protocol 2, which is what `torch.save` writes. Nothing is kept in its memo: what is
@@ -153,7 +163,7 @@ impl Pickle {
                 self.emit(b"e");
             }
             Json::Object(entries) => self.dict(|pickle| {
-                for (key, value) in entries {
+                for (key, value) in in_order(entries) {
                     pickle.text(key);
                     pickle.json(value);
                 }
