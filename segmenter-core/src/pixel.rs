@@ -165,6 +165,9 @@ macro_rules! pixel {
                 let round: fn(f64) -> Self = $from_mean;
                 round(mean)
             }
+
+            const LE_BYTES: Option<sealed::AsBytes<Self>> =
+                if cfg!(target_endian = "little") { Some(bytemuck::cast_slice_mut) } else { None };
         }
 
         impl Pixel for $type {
@@ -237,6 +240,9 @@ mod numbers {
 }
 
 impl sealed::Sealed for bool {
+    // Not every byte is a `bool`.
+    const LE_BYTES: Option<sealed::AsBytes<Self>> = None;
+
     fn from_mean(mean: f64) -> Self {
         mean >= 0.5
     }
@@ -272,8 +278,14 @@ impl Pixel for bool {
 }
 
 pub(crate) mod sealed {
+    /// Values as the bytes that they are.
+    pub(crate) type AsBytes<T> = fn(&mut [T]) -> &mut [u8];
+
     /// What only this crate asks of a number type.
-    pub trait Sealed: Sized {
+    pub trait Sealed: bytemuck::Zeroable {
+        /// The bytes that values are in memory, if any bytes are values and they are little-endian.
+        const LE_BYTES: Option<AsBytes<Self>>;
+
         /// The number in which a mean of numbers of the type is stored. Whole numbers: the nearest, and
         /// the larger of two that are as near. Floating point: rounded to nearest. `bool`: whether half
         /// or more are `true`.

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use bytemuck::Zeroable;
 use ndarray::{Array, Axis as ArrayAxis};
 use rayon::prelude::*;
 
@@ -15,7 +16,8 @@ use super::{
     layout::{Layout, too_large, within},
 };
 use crate::{
-    Pixel, PixelType, ReadError, Source, Space, Stack, VoxelSize, Window, Zyx, pixel::with_pixel,
+    Pixel, PixelType, ReadError, Source, Space, Stack, VoxelSize, Window, Zyx,
+    pixel::{sealed::AsBytes, with_pixel},
 };
 
 /// An image file or store that is open: what it holds is known without a pixel being read, and any
@@ -132,7 +134,7 @@ impl Dataset {
         if found != T::TYPE {
             return Err(OpenError::Pixel { path: self.path.clone(), found, expected: T::TYPE });
         }
-        self.read_as(window, same::<T>)
+        self.read_as(window, same::<T>())
     }
 
     /// The pixels of a box as `f32`, `[c, z, y, x]` or `[c, y, x]`; see [`Pixel::to_f32`] for what is
@@ -191,11 +193,11 @@ impl Dataset {
         Ok(())
     }
 
-    /// The values of a box through `convert`, slab by slab on all cores.
-    fn read_as<S: Space, T: Copy + Default + Send>(
+    /// The values of a box, slab by slab on all cores.
+    fn read_as<S: Space, T: Zeroable + Send>(
         &self,
         window: &Window<S>,
-        convert: Convert<T>,
+        take: Take<T>,
     ) -> Result<Array<T, S::ChannelDim>, OpenError> {
         self.check::<S>()?;
         let mut zyx = Window::<Zyx>::whole(S::to_zyx(window.extent));
@@ -209,36 +211,47 @@ impl Dataset {
                     grid: self.layout().extent[3 - S::RANK..].to_vec(),
                 });
             }
-            let values = self.decode(&zyx, convert)?;
+            let values = self.decode(&zyx, take)?;
             Array::from_shape_vec(shape, values)
                 .map_err(|error| Fault::malformed(error.to_string()))
         })
     }
 
-    fn decode<T: Copy + Default + Send>(
+    fn decode<T: Zeroable + Send>(
         &self,
         window: &Window<Zyx>,
-        convert: Convert<T>,
+        take: Take<T>,
     ) -> Result<Vec<T>, Fault> {
         let mut sizes = window.extent.into_iter().chain([self.channels.len()]);
         let bytes = sizes.try_fold(size_of::<T>(), usize::checked_mul);
         let length = within(bytes, self.limit)? / size_of::<T>();
-        let mut values = Vec::new();
-        values.try_reserve_exact(length).map_err(|_| too_large(self.limit))?;
-        values.resize(length, T::default());
+        let mut values = segmenter_memory::zeroed(length).map_err(|_| too_large(self.limit))?;
         let plane = window.extent[1] * window.extent[2];
         if plane == 0 {
             return Ok(values);
         }
-        self.slabs(window, plane, &mut values).into_par_iter().try_for_each(|slab| {
-            let pixels = slab.window.extent[0] * plane;
-            let mut bytes = vec![0; self.channels.len() * pixels * self.layout().pixel.bytes()];
-            self.format.read(&self.channels, &slab.window, self.limit, &mut bytes)?;
-            let channels = bytes.chunks_exact(pixels * self.layout().pixel.bytes());
-            channels.zip(slab.values).for_each(|(bytes, values)| convert(bytes, values));
-            Ok::<(), Fault>(())
-        })?;
+        let slabs = self.slabs(window, plane, &mut values);
+        slabs.into_par_iter().try_for_each(|slab| self.decode_slab(slab, take))?;
         Ok(values)
+    }
+
+    fn decode_slab<T>(&self, mut slab: Slab<'_, T>, take: Take<T>) -> Result<(), Fault> {
+        let read = |mut places: Vec<&mut [u8]>| {
+            self.format.read(&self.channels, &slab.window, self.limit, &mut places)
+        };
+        let convert = match take {
+            Take::AsIs(bytes) => {
+                return read(slab.values.iter_mut().map(|values| bytes(values)).collect());
+            }
+            Take::Through(convert) => convert,
+        };
+        let [slices, rows, columns] = slab.window.extent;
+        let bytes = slices * rows * columns * self.layout().pixel.bytes();
+        let mut buffer = vec![0; self.channels.len() * bytes];
+        read(buffer.chunks_exact_mut(bytes).collect())?;
+        let channels = buffer.chunks_exact(bytes);
+        channels.zip(slab.values).for_each(|(bytes, values)| convert(bytes, values));
+        Ok(())
     }
 
     /// The slabs of a box, each with the places of its values, channel by channel.
@@ -392,24 +405,43 @@ fn position<S: Space>(mut offset: usize, window: &Window<S>) -> Vec<usize> {
     index
 }
 
-/// Turns the little-endian bytes of pixels into values.
-type Convert<T> = fn(&[u8], &mut [T]);
+/// How the little-endian bytes of pixels become values.
+enum Take<T> {
+    /// They are the values' own bytes.
+    AsIs(AsBytes<T>),
+    Through(fn(&[u8], &mut [T])),
+}
+
+// Derived, it would ask the same of the values.
+impl<T> Clone for Take<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Take<T> {}
 
 /// Takes values as they are.
-fn same<T: Pixel>(bytes: &[u8], values: &mut [T]) {
-    convert::<T, T>(bytes, values, |value| value);
+fn same<T: Pixel>() -> Take<T> {
+    match T::LE_BYTES {
+        Some(bytes) => Take::AsIs(bytes),
+        None => Take::Through(|bytes, values| convert::<T, T>(bytes, values, |value| value)),
+    }
 }
 
 /// Takes values of any type as `f32`.
-fn to_f32(pixel: PixelType) -> Convert<f32> {
-    with_pixel!(pixel, P => |bytes, values| convert::<P, f32>(bytes, values, P::to_f32))
+fn to_f32(pixel: PixelType) -> Take<f32> {
+    with_pixel!(pixel, P => match pixel {
+        PixelType::F32 => same::<f32>(),
+        _ => Take::Through(|bytes, values| convert::<P, f32>(bytes, values, P::to_f32)),
+    })
 }
 
 /// Takes values of any type as inside where they are above 0.
-fn to_inside(pixel: PixelType) -> Convert<bool> {
-    with_pixel!(pixel, P => |bytes, values| {
+fn to_inside(pixel: PixelType) -> Take<bool> {
+    with_pixel!(pixel, P => Take::Through(|bytes, values| {
         convert::<P, bool>(bytes, values, |value| value.to_f64() > 0.0);
-    })
+    }))
 }
 
 fn convert<P: Pixel, T>(bytes: &[u8], values: &mut [T], f: impl Fn(P) -> T) {

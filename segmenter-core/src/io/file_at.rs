@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, ErrorKind, Read},
 };
 
 use super::fault::Fault;
@@ -24,24 +24,26 @@ impl FileAt {
         self.length
     }
 
-    /// So many bytes from a place on. Memory is taken for what the file has, not for what was claimed.
-    pub(super) fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
-        let cut =
-            || Fault::malformed(format!("{length} bytes at byte {offset} are needed, but cut off"));
-        let end = offset.checked_add(length).filter(|&end| end <= self.length).ok_or_else(cut)?;
-        let length = usize::try_from(end - offset).map_err(|_| cut())?;
-        let mut bytes = Vec::with_capacity(length);
-        let mut reader = At { file: &self.file, offset }.take(end - offset);
-        reader.read_to_end(&mut bytes)?;
-        if bytes.len() < length { Err(cut()) } else { Ok(bytes) }
+    /// So many bytes from a place on, in place of what is in the buffer. Memory is taken for what the
+    /// file has, not for what was claimed.
+    pub(super) fn read(&self, offset: u64, length: u64, bytes: &mut Vec<u8>) -> Result<(), Fault> {
+        let end = offset.checked_add(length).filter(|&end| end <= self.length);
+        let there = end.and_then(|end| usize::try_from(end - offset).ok());
+        bytes.resize(there.ok_or_else(|| cut_off(offset, length))?, 0);
+        self.read_into(offset, bytes)
+    }
+
+    /// As many bytes as there is room for, from a place on.
+    pub(super) fn read_into(&self, offset: u64, room: &mut [u8]) -> Result<(), Fault> {
+        At { file: &self.file, offset }.read_exact(room).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => cut_off(offset, room.len() as u64),
+            _ => error.into(),
+        })
     }
 }
 
-impl FileAt {
-    /// As many bytes as there is room for, from a place on.
-    pub(super) fn read_into(&self, offset: u64, room: &mut [u8]) -> Result<(), Fault> {
-        At { file: &self.file, offset }.read_exact(room).map_err(Fault::from)
-    }
+fn cut_off(offset: u64, length: u64) -> Fault {
+    Fault::malformed(format!("{length} bytes at byte {offset} are needed, but cut off"))
 }
 
 /// A file from a place on.

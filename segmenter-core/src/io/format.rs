@@ -22,14 +22,15 @@ pub(super) trait Format: fmt::Debug + Send + Sync {
         1
     }
 
-    /// Reads a box of these channels, which ascend, into `[c, z, y, x]`, little-endian. The box is
-    /// within the image. No single piece that is stored as a whole may take more bytes than the limit.
+    /// Reads a box of these channels, which ascend, each into a place `[z, y, x]`, little-endian. The
+    /// box is within the image. No single piece that is stored as a whole may take more bytes than the
+    /// limit.
     fn read(
         &self,
         channels: &[usize],
         window: &Window<Zyx>,
         limit: u64,
-        out: &mut [u8],
+        out: &mut [&mut [u8]],
     ) -> Result<(), Fault>;
 }
 

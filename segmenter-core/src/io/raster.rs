@@ -95,15 +95,13 @@ impl Format for Raster {
         channels: &[usize],
         window: &Window<Zyx>,
         limit: u64,
-        out: &mut [u8],
+        out: &mut [&mut [u8]],
     ) -> Result<(), Fault> {
         let pixels = self.pixels(limit)?;
         let size = self.layout.pixel.bytes();
-        let [_, rows, columns] = window.extent;
+        let [.., columns] = window.extent;
         let wide = self.layout.channels * size;
-        for (&channel, out) in
-            channels.iter().zip(out.chunks_exact_mut((rows * columns * size).max(1)))
-        {
+        for (&channel, out) in channels.iter().zip(out) {
             for (row, out) in window.range(1).zip(out.chunks_exact_mut((columns * size).max(1))) {
                 let first = (row * self.layout.extent[2] + window.start[2]) * wide;
                 let source = pixels[first..][..columns * wide].chunks_exact(wide);

@@ -34,7 +34,8 @@ impl NpyImage {
     pub(in crate::io) fn open(file: File, path: &Path, choice: &Choice) -> Result<Self, Fault> {
         choice.only_one()?;
         let file = FileAt::new(file)?;
-        let start = file.read(0, file.len().min(LONGEST_HEADER))?;
+        let mut start = Vec::new();
+        file.read(0, file.len().min(LONGEST_HEADER), &mut start)?;
         let (header, rest) = Header::split(&start, path).map_err(|error| match error {
             NpyError::Header { reason, .. } => Fault::malformed(reason),
             other => Fault::malformed(other.to_string()),
@@ -54,10 +55,10 @@ impl NpyImage {
         Ok(Self { file, layout, start, big_endian, fortran_order, sorted: OnceLock::new() })
     }
 
-    /// So many bytes of the values in the order of the axes.
-    fn bytes(&self, offset: u64, length: u64, limit: u64) -> Result<Vec<u8>, Fault> {
+    /// Bytes of the values in the order of the axes, from a place on.
+    fn read_into(&self, offset: usize, limit: u64, out: &mut [u8]) -> Result<(), Fault> {
         if !self.fortran_order {
-            return self.file.read(self.start + offset, length);
+            return self.file.read_into(self.start + offset as u64, out);
         }
         let sorted = match self.sorted.get() {
             Some(sorted) => sorted,
@@ -66,9 +67,33 @@ impl NpyImage {
                 self.sorted.get_or_init(|| sorted)
             }
         };
-        let range = usize::try_from(offset).ok().zip(usize::try_from(offset + length).ok());
-        let bytes = range.and_then(|(start, end)| sorted.get(start..end));
-        Ok(bytes.unwrap_or_default().to_vec())
+        out.copy_from_slice(&sorted[offset..][..out.len()]);
+        Ok(())
+    }
+
+    /// Rows of a plane, or what is wanted of each of them.
+    fn read_rows(
+        &self,
+        plane: usize,
+        window: &Window<Zyx>,
+        limit: u64,
+        out: &mut [u8],
+    ) -> Result<(), Fault> {
+        let size = self.layout.pixel.bytes();
+        let [_, rows, columns] = self.layout.extent;
+        let first = ((plane * rows + window.start[1]) * columns + window.start[2]) * size;
+        let row_bytes = window.extent[2] * size;
+        if window.extent[2] == columns {
+            return self.read_into(first, limit, out);
+        }
+        // What lies between the parts of rows is read too, and left out.
+        let span = window.extent[1].saturating_sub(1) * columns + window.extent[2];
+        let mut bytes = vec![0; span * size];
+        self.read_into(first, limit, &mut bytes)?;
+        for (row, out) in bytes.chunks(columns * size).zip(out.chunks_exact_mut(row_bytes)) {
+            out.copy_from_slice(&row[..row_bytes]);
+        }
+        Ok(())
     }
 
     /// All values, the last axis fastest.
@@ -77,7 +102,9 @@ impl NpyImage {
         if stored > limit {
             return Err(Fault::Limit { needed: stored, limit });
         }
-        let stored = self.file.read(self.start, stored)?;
+        let mut bytes = Vec::new();
+        self.file.read(self.start, stored, &mut bytes)?;
+        let stored = bytes;
         let size = self.layout.pixel.bytes();
         let [slices, rows, columns] = self.layout.extent;
         let channels = self.layout.channels;
@@ -106,28 +133,20 @@ impl Format for NpyImage {
         channels: &[usize],
         window: &Window<Zyx>,
         limit: u64,
-        out: &mut [u8],
+        out: &mut [&mut [u8]],
     ) -> Result<(), Fault> {
         let size = self.layout.pixel.bytes();
-        let [slices, rows, columns] = self.layout.extent;
-        let row_bytes = window.extent[2] * size;
-        let mut lines = out.chunks_exact_mut(row_bytes.max(1));
-        for &channel in channels {
-            for slice in window.range(0) {
-                // The rows of a part of a plane, and what lies between them.
-                let first = ((channel * slices + slice) * rows + window.start[1]) * columns;
-                let pixels = first + window.start[2];
-                let span = window.extent[1].saturating_sub(1) * columns + window.extent[2];
-                let span = self.bytes((pixels * size) as u64, (span * size) as u64, limit)?;
-                for (row, out) in
-                    span.chunks((columns * size).max(1)).zip(lines.by_ref().take(window.extent[1]))
-                {
-                    out.copy_from_slice(&row[..row_bytes]);
-                }
-            }
+        let plane_bytes = window.extent[1] * window.extent[2] * size;
+        if plane_bytes == 0 {
+            return Ok(());
         }
-        if self.big_endian {
-            out.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        for (&channel, out) in channels.iter().zip(out) {
+            for (slice, out) in window.range(0).zip(out.chunks_exact_mut(plane_bytes)) {
+                self.read_rows(channel * self.layout.extent[0] + slice, window, limit, out)?;
+            }
+            if self.big_endian {
+                out.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+            }
         }
         Ok(())
     }

@@ -3,10 +3,11 @@
 //! Numbers and rules: TIFF 6.0 (Adobe 1992), sections 3, 9, 13 and 14; predictor 3: Adobe's TIFF
 //! Technical Note 3 (2005); Zstandard as number 50000: libtiff's `tiff.h`.
 
-use std::io::{self, Read};
+use std::fmt;
 
-use flate2::read::ZlibDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use weezl::{BitOrder, LzwStatus};
+use zstd::stream::raw::Operation;
 
 use super::super::{fault::Fault, jpeg};
 
@@ -57,30 +58,6 @@ impl Compression {
             Self::Jpeg => jpeg::MOST_EXPANSION,
         }
     }
-
-    /// Unpacks exactly so many bytes; more are ignored, as a last strip may be padded.
-    pub(super) fn unpack(self, packed: Vec<u8>, length: usize) -> Result<Vec<u8>, Fault> {
-        let most = u64::try_from(packed.len()).unwrap_or(u64::MAX);
-        let claimed = u64::try_from(length).unwrap_or(u64::MAX);
-        if self != Self::None && claimed / self.most_expansion() > most {
-            return Err(Fault::malformed(format!(
-                "a strip or tile of {most} packed bytes can't hold {length}"
-            )));
-        }
-        let mut bytes = match self {
-            Self::None => packed,
-            Self::Lzw => unpack_lzw(&packed, length)?,
-            Self::Deflate => take(ZlibDecoder::new(packed.as_slice()), length)?,
-            Self::PackBits => unpack_bits(&packed, length),
-            Self::Zstd => unpack_zstd(&packed, length)?,
-            Self::Jpeg => return Err(Fault::malformed("JPEG data is decoded with its tables")),
-        };
-        if bytes.len() < length {
-            return Err(short(bytes.len(), length));
-        }
-        bytes.truncate(length);
-        Ok(bytes)
-    }
 }
 
 /// The names of libtiff for what is not read here.
@@ -100,54 +77,142 @@ fn name(compression: u16) -> String {
     .to_owned()
 }
 
-fn short(found: usize, expected: usize) -> Fault {
-    Fault::malformed(format!("a strip or tile holds {found} bytes, but {expected} are needed"))
+type Zstd = zstd::stream::raw::Decoder<'static>;
+
+/// Decoders, which are made when one is needed first.
+#[derive(Default)]
+pub(super) struct Codecs {
+    deflate: Option<Decompress>,
+    zstd: Option<Zstd>,
 }
 
-/// Memory grows with what comes out, not with what the file claims.
-fn take(decoder: impl Read, length: usize) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(length).unwrap_or(u64::MAX);
-    match decoder.take(limit).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(short(bytes.len(), length))
-        }
-        Err(error) => Err(Fault::malformed(format!("a strip or tile can't be unpacked: {error}"))),
+impl fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codecs").finish_non_exhaustive()
     }
 }
 
-/// Straight into memory of the right size, which `length` was found to be plausible for.
-fn unpack_zstd(packed: &[u8], length: usize) -> Result<Vec<u8>, Fault> {
-    take(zstd::Decoder::new(packed)?, length)
+/// What one call of a decoder did.
+struct Step {
+    read: usize,
+    written: usize,
+    ended: bool,
+}
+
+impl Codecs {
+    /// Unpacks so many bytes, or fewer if there are no more.
+    pub(super) fn unpack(
+        &mut self,
+        compression: Compression,
+        packed: &[u8],
+        length: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let most = u64::try_from(packed.len()).unwrap_or(u64::MAX);
+        let claimed = u64::try_from(length).unwrap_or(u64::MAX);
+        if claimed / compression.most_expansion() > most {
+            return Err(Fault::malformed(format!(
+                "a strip or tile of {most} packed bytes can't hold {length}"
+            )));
+        }
+        match compression {
+            Compression::PackBits => unpack_bits(packed, length, bytes),
+            Compression::Lzw => fill(packed, length, bytes, lzw())?,
+            Compression::Deflate => fill(packed, length, bytes, deflate(self.deflate()))?,
+            Compression::Zstd => fill(packed, length, bytes, zstd(self.zstd()?))?,
+            Compression::None => {
+                bytes.clear();
+                bytes.extend_from_slice(packed);
+            }
+            Compression::Jpeg => {
+                return Err(Fault::malformed("JPEG data is decoded with its tables"));
+            }
+        }
+        Ok(())
+    }
+
+    fn deflate(&mut self) -> &mut Decompress {
+        let decoder = self.deflate.get_or_insert_with(|| Decompress::new(true));
+        decoder.reset(true);
+        decoder
+    }
+
+    fn zstd(&mut self) -> Result<&mut Zstd, Fault> {
+        let decoder = match &mut self.zstd {
+            Some(decoder) => decoder,
+            none => none.insert(Zstd::new()?),
+        };
+        decoder.reinit()?;
+        Ok(decoder)
+    }
+}
+
+fn deflate(decoder: &mut Decompress) -> impl FnMut(&[u8], &mut [u8]) -> Result<Step, Fault> {
+    |packed, room| {
+        let before = (decoder.total_in(), decoder.total_out());
+        let status = decoder.decompress(packed, room, FlushDecompress::Finish);
+        let ended = status.map_err(broken)? == Status::StreamEnd;
+        // Neither is more than what was handed over.
+        let counted = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(0);
+        let read = counted(decoder.total_in(), before.0);
+        Ok(Step { read, written: counted(decoder.total_out(), before.1), ended })
+    }
+}
+
+/// Frames may follow each other.
+fn zstd(decoder: &mut Zstd) -> impl FnMut(&[u8], &mut [u8]) -> Result<Step, Fault> {
+    |packed, room| {
+        let status = decoder.run_on_buffers(packed, room).map_err(broken)?;
+        let ended = status.remaining == 0 && status.bytes_read == packed.len();
+        Ok(Step { read: status.bytes_read, written: status.bytes_written, ended })
+    }
 }
 
 /// The end code may be missing, as some writers leave it out once all pixels are there.
-fn unpack_lzw(packed: &[u8], length: usize) -> Result<Vec<u8>, Fault> {
-    let mut bytes = vec![0; length];
+fn lzw() -> impl FnMut(&[u8], &mut [u8]) -> Result<Step, Fault> {
     let mut decoder = weezl::decode::Decoder::with_tiff_size_switch(BitOrder::Msb, 8);
-    let (mut read, mut written) = (0, 0);
-    while written < length {
-        let step = decoder.decode_bytes(&packed[read..], &mut bytes[written..]);
-        read += step.consumed_in;
-        written += step.consumed_out;
-        match step.status {
-            Ok(LzwStatus::Ok) => {}
-            Ok(LzwStatus::Done | LzwStatus::NoProgress) => break,
-            Err(error) => {
-                return Err(Fault::malformed(format!(
-                    "a strip or tile can't be unpacked: {error}"
-                )));
-            }
+    move |packed, room| {
+        let step = decoder.decode_bytes(packed, room);
+        let ended = !matches!(step.status.map_err(broken)?, LzwStatus::Ok);
+        Ok(Step { read: step.consumed_in, written: step.consumed_out, ended })
+    }
+}
+
+fn broken(error: impl fmt::Display) -> Fault {
+    Fault::malformed(format!("a strip or tile can't be unpacked: {error}"))
+}
+
+/// Calls a decoder until there are so many bytes or it has no more. Beyond some tiles' worth, memory
+/// grows with what comes out and not with what the file claims.
+fn fill(
+    packed: &[u8],
+    length: usize,
+    bytes: &mut Vec<u8>,
+    mut decode: impl FnMut(&[u8], &mut [u8]) -> Result<Step, Fault>,
+) -> Result<(), Fault> {
+    const FIRST: usize = 4 << 20;
+    let (mut read, mut written, mut room) = (0, 0, length.min(FIRST));
+    loop {
+        if bytes.len() < room {
+            bytes.resize(room, 0);
+        }
+        let step = decode(&packed[read..], &mut bytes[written..room])?;
+        read += step.read;
+        written += step.written;
+        if step.ended || written == length || step.read + step.written == 0 {
+            break;
+        }
+        if written == room {
+            room = room.saturating_mul(2).min(length);
         }
     }
     bytes.truncate(written);
-    Ok(bytes)
+    Ok(())
 }
 
 /// Runs of 1 to 128 bytes behind a signed count. Stops where the bytes run out.
-fn unpack_bits(packed: &[u8], length: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
+fn unpack_bits(packed: &[u8], length: usize, bytes: &mut Vec<u8>) {
+    bytes.clear();
     let mut rest = packed;
     while bytes.len() < length
         && let [count, tail @ ..] = rest
@@ -166,7 +231,6 @@ fn unpack_bits(packed: &[u8], length: usize) -> Vec<u8> {
             }
         };
     }
-    bytes
 }
 
 /// What was done to the samples of a row before they were packed.
@@ -193,42 +257,62 @@ impl Predictor {
         }
     }
 
-    /// Restores one row and turns it into little-endian samples.
-    ///
-    /// `stride` is the number of samples a pixel, `size` the number of bytes a sample.
-    pub(super) fn restore(self, row: &mut [u8], stride: usize, size: usize, big_endian: bool) {
+    /// Restores rows of so many bytes and turns them into little-endian samples, of which a pixel has
+    /// `stride` and each takes `size` bytes.
+    pub(super) fn restore(
+        self,
+        bytes: &mut [u8],
+        row: usize,
+        [stride, size]: [usize; 2],
+        big_endian: bool,
+    ) {
         if self == Self::Float {
-            accumulate::<1>(row, stride);
-            merge_bytes(row, size);
+            for row in bytes.chunks_exact_mut(row) {
+                accumulate(row, stride, u8::wrapping_add);
+                merge_bytes(row, size);
+            }
             return;
         }
-        if big_endian {
-            row.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        if big_endian && size > 1 {
+            bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
         }
         if self == Self::Horizontal {
+            let rows = bytes.chunks_exact_mut(row);
             match size {
-                1 => accumulate::<1>(row, stride),
-                2 => accumulate::<2>(row, stride),
-                4 => accumulate::<4>(row, stride),
-                _ => accumulate::<8>(row, stride),
+                1 => rows.for_each(|row| accumulate(row, stride, u8::wrapping_add)),
+                2 => rows.for_each(|row| accumulate(row.as_chunks_mut().0, stride, add_u16)),
+                4 => rows.for_each(|row| accumulate(row.as_chunks_mut().0, stride, add_u32)),
+                _ => rows.for_each(|row| accumulate(row.as_chunks_mut().0, stride, add_u64)),
             }
         }
     }
 }
 
-/// Adds to each little-endian sample the one a pixel earlier, wrapping around.
-fn accumulate<const SIZE: usize>(row: &mut [u8], stride: usize) {
-    let (samples, _) = row.as_chunks_mut::<SIZE>();
-    for here in stride..samples.len() {
-        let sum = number(samples[here]).wrapping_add(number(samples[here - stride]));
-        samples[here].copy_from_slice(&sum.to_le_bytes()[..SIZE]);
-    }
+fn add_u16(a: [u8; 2], b: [u8; 2]) -> [u8; 2] {
+    u16::from_le_bytes(a).wrapping_add(u16::from_le_bytes(b)).to_le_bytes()
 }
 
-fn number<const SIZE: usize>(sample: [u8; SIZE]) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[..SIZE].copy_from_slice(&sample);
-    u64::from_le_bytes(bytes)
+fn add_u32(a: [u8; 4], b: [u8; 4]) -> [u8; 4] {
+    u32::from_le_bytes(a).wrapping_add(u32::from_le_bytes(b)).to_le_bytes()
+}
+
+fn add_u64(a: [u8; 8], b: [u8; 8]) -> [u8; 8] {
+    u64::from_le_bytes(a).wrapping_add(u64::from_le_bytes(b)).to_le_bytes()
+}
+
+/// Adds to each sample the one a pixel earlier.
+fn accumulate<N: Copy>(row: &mut [N], stride: usize, add: impl Fn(N, N) -> N) {
+    if let ([first, rest @ ..], 1) = (&mut *row, stride) {
+        let mut sum = *first;
+        for sample in rest {
+            sum = add(sum, *sample);
+            *sample = sum;
+        }
+        return;
+    }
+    for here in stride..row.len() {
+        row[here] = add(row[here - stride], row[here]);
+    }
 }
 
 /// A row holds the most significant bytes of all samples, then the next ones, and so on.
@@ -246,6 +330,12 @@ fn merge_bytes(row: &mut [u8], size: usize) {
 mod tests {
     use super::*;
 
+    fn unpacked(compression: Compression, packed: &[u8], length: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0xEE; 3];
+        Codecs::default().unpack(compression, packed, length, &mut bytes)?;
+        Ok(bytes)
+    }
+
     #[test]
     fn the_example_of_the_tiff_specification_unpacks() {
         // TIFF 6.0, section 9, page 42 (the example is Apple's).
@@ -257,20 +347,12 @@ mod tests {
             0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0xAA, 0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0x22,
             0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA,
         ];
-        assert_eq!(Compression::PackBits.unpack(packed.to_vec(), 24).unwrap(), expected);
-    }
-
-    #[test]
-    fn too_few_bytes_are_told_with_both_numbers() {
-        let Err(Fault::Malformed(reason)) = Compression::None.unpack(vec![1, 2], 3) else {
-            panic!("two bytes are not three");
-        };
-        assert_eq!(reason, "a strip or tile holds 2 bytes, but 3 are needed");
+        assert_eq!(unpacked(Compression::PackBits, &packed, 24).unwrap(), expected);
     }
 
     #[test]
     fn a_size_that_no_packing_reaches_is_refused_before_memory_is_taken() {
-        let Err(Fault::Malformed(reason)) = Compression::Lzw.unpack(vec![0x80; 8], 1 << 40) else {
+        let Err(Fault::Malformed(reason)) = unpacked(Compression::Lzw, &[0x80; 8], 1 << 40) else {
             panic!("eight bytes are not a terabyte");
         };
         assert_eq!(reason, "a strip or tile of 8 packed bytes can't hold 1099511627776");
@@ -280,15 +362,18 @@ mod tests {
     fn garbage_is_refused_by_every_compression() {
         use Compression::{Deflate, Lzw, PackBits, Zstd};
         for compression in [Deflate, Lzw, PackBits, Zstd] {
-            let result = compression.unpack(vec![0x7F; 8], 4096);
-            assert!(matches!(result, Err(Fault::Malformed(_) | Fault::Io(_))), "{compression:?}");
+            match unpacked(compression, &[0x7F; 8], 4096) {
+                Err(Fault::Malformed(_)) => {}
+                Ok(bytes) => assert!(bytes.len() < 4096, "{compression:?}"),
+                Err(other) => panic!("{compression:?}: {other:?}"),
+            }
         }
     }
 
     #[test]
     fn differences_wrap_around_and_carry_between_bytes() {
         let mut row = [0xFF, 0x00, 0x02, 0x00, 0xFF, 0xFF];
-        Predictor::Horizontal.restore(&mut row, 1, 2, false);
+        Predictor::Horizontal.restore(&mut row, 6, [1, 2], false);
         assert_eq!(row, [0xFF, 0x00, 0x01, 0x01, 0x00, 0x01], "255, 257, 256");
     }
 }

@@ -2,11 +2,13 @@
 
 mod cache;
 mod codec;
+mod decode;
 mod imagej;
 mod jpeg;
 mod ome;
 mod page;
 mod planes;
+mod scratch;
 mod series;
 mod shaped;
 mod tags;
@@ -29,7 +31,9 @@ use tiff::{
 pub use self::write::TiffWriter;
 use self::{
     cache::Cache,
-    page::{Chunks, Page, Part},
+    decode::{Chunks, Part},
+    page::Page,
+    scratch::Scratches,
     series::{PageAxis, Series},
     tags::Tags,
 };
@@ -46,6 +50,7 @@ use crate::{Window, Zyx};
 pub(super) struct Tiff {
     file: FileAt,
     cache: Cache,
+    scratches: Scratches,
     layout: Layout,
     /// Pages by channel and slice, of the time point and the level that are read.
     planes: Vec<Page>,
@@ -76,7 +81,13 @@ impl Tiff {
             layout.shrink_to(choice.level);
         }
         planes.iter().try_for_each(|page| page.check_within(length))?;
-        Ok(Self { file: FileAt::new(file)?, cache: Cache::default(), layout, planes })
+        Ok(Self {
+            file: FileAt::new(file)?,
+            cache: Cache::default(),
+            scratches: Scratches::default(),
+            layout,
+            planes,
+        })
     }
 }
 
@@ -90,33 +101,25 @@ impl Format for Tiff {
         channels: &[usize],
         window: &Window<Zyx>,
         limit: u64,
-        out: &mut [u8],
+        mut out: &mut [&mut [u8]],
     ) -> Result<(), Fault> {
         let (rows, columns) = (window.range(1), window.range(2));
         let plane = rows.len() * columns.len() * self.layout.pixel.bytes();
         let part = Part { rows, columns };
-        let source = Chunks { file: &self.file, cache: &self.cache, limit };
+        let (file, cache, scratches) = (&self.file, &self.cache, &self.scratches);
+        let source = Chunks { file, cache, scratches, limit };
         let (slices, samples) = (self.layout.extent[0], self.planes[0].samples);
         // Channels that are samples of the same page are decoded at once.
         let runs = channels.chunk_by(|a, b| a + 1 == *b && a / samples == b / samples);
-        let mut first = 0;
         for run in runs {
             let wanted = run[0] % samples..run[run.len() - 1] % samples + 1;
+            let (places, rest) = out.split_at_mut(run.len());
+            out = rest;
             for (at, slice) in window.range(0).enumerate() {
                 let page = &self.planes[run[0] / samples * slices + slice];
-                let place = |channel: usize| (channel * window.extent[0] + at) * plane;
-                if run.len() == 1 {
-                    let out = &mut out[place(first)..][..plane];
-                    page.decode(wanted.clone(), &part, &source, out)?;
-                    continue;
-                }
-                let mut pixels = vec![0; run.len() * plane];
-                page.decode(wanted.clone(), &part, &source, &mut pixels)?;
-                for (channel, pixels) in pixels.chunks_exact(plane.max(1)).enumerate() {
-                    out[place(first + channel)..][..plane].copy_from_slice(pixels);
-                }
+                let places = places.iter_mut().map(|place| &mut place[at * plane..][..plane]);
+                page.decode(wanted.clone(), &part, &source, &mut places.collect::<Vec<_>>())?;
             }
-            first += run.len();
         }
         Ok(())
     }

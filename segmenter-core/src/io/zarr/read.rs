@@ -270,15 +270,14 @@ impl Format for ZarrImage {
         channels: &[usize],
         window: &Window<Zyx>,
         limit: u64,
-        out: &mut [u8],
+        out: &mut [&mut [u8]],
     ) -> Result<(), Fault> {
         let needed = self.chunks.chunk_bytes();
         if needed > limit {
             return Err(Fault::Limit { needed, limit });
         }
         let [z, y, x] = [0, 1, 2].map(|axis| window.range(axis));
-        let bytes = out.len() / channels.len().max(1);
-        for (&channel, out) in channels.iter().zip(out.chunks_exact_mut(bytes.max(1))) {
+        for (&channel, out) in channels.iter().zip(out) {
             let region = [channel..channel + 1, z.clone(), y.clone(), x.clone()];
             let threads = rayon::current_num_threads();
             let read = self.chunks.read(&self.axes, self.time, &region, threads, out);

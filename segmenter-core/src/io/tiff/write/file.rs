@@ -12,7 +12,8 @@ use super::{
     directory::{Directory, bytes},
     format::Format,
     geometry::{Level, Place},
-    pack::{Packer, differences, filled},
+    pack::{Packer, filled},
+    predictor::{differences, differences_are_smaller},
 };
 use crate::{
     WriteError,
@@ -123,6 +124,7 @@ impl BlockFile {
             let pixels = pixels(self.format.levels[0].place(index));
             Block { index, pixels }
         };
+        self.choose_predictor(blocks, &pixels);
         for batch in blocks.chunks(BATCH) {
             let mut level = 0;
             let mut packed = self.pack(level, batch.par_iter().map(fetch));
@@ -136,6 +138,19 @@ impl BlockFile {
             }
         }
         Ok(())
+    }
+
+    /// One for all pages: readers take the first page's for all.
+    fn choose_predictor(&self, blocks: &[usize], pixels: impl Fn(Place) -> Vec<u8>) {
+        let (format, level) = (&self.format, &self.format.levels[0]);
+        let is_smaller = || {
+            differences_are_smaller(blocks, format.pixel.bytes(), |block| {
+                let place = level.place(block);
+                let [_, [_, columns]] = level.part(place);
+                (pixels(place), columns)
+            })
+        };
+        format.differences.get_or_init(|| format.may_differ && is_smaller());
     }
 
     /// Writes the directories, so that the file is complete; or tells which blocks are not written.
@@ -165,7 +180,7 @@ impl BlockFile {
         level: usize,
         blocks: impl IndexedParallelIterator<Item = Block>,
     ) -> io::Result<Vec<Packed>> {
-        let packer = || Packer::new(self.format.compression);
+        let packer = || Packer::new(self.format.compression, self.format.kind);
         blocks.map_init(packer, |packer, block| self.pack_one(level, block, packer)).collect()
     }
 
@@ -177,7 +192,7 @@ impl BlockFile {
         let halved = has_next.then(|| halve(&pixels, part[1], format.pixel, format.kind));
         let stored = level.stored(place);
         let mut block = if stored == part { pixels } else { filled(&pixels, part, stored, size) };
-        if format.differences {
+        if format.differences.get() == Some(&true) {
             block.chunks_exact_mut(stored[1] * size).for_each(|row| differences(row, size));
         }
         Ok(Packed { index, stored: packer.pack(block)?, halved })

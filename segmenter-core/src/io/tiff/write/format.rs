@@ -1,5 +1,7 @@
 //! What is fixed about a file before the first block comes.
 
+use std::sync::OnceLock;
+
 use tiff::tags::Tag;
 
 use super::{
@@ -23,8 +25,10 @@ pub(super) struct Format {
     pub(super) pixel: PixelType,
     pub(super) kind: ImageKind,
     pub(super) compression: Compression,
-    /// Whether samples are stored as differences to the one before.
-    pub(super) differences: bool,
+    /// Whether samples may be stored as differences to the one before.
+    pub(super) may_differ: bool,
+    /// Whether they are, once it is known.
+    pub(super) differences: OnceLock<bool>,
     pub(super) description: String,
     /// Pixels a centimetre, `[y, x]`, where they fit the format.
     pub(super) resolution: Option<[[u32; 2]; 2]>,
@@ -75,7 +79,7 @@ impl Format {
             (Tag::PhotometricInterpretation, Value::Short(1)),
             (Tag::Compression, Value::Short(number(self.compression))),
         ];
-        if self.differences {
+        if self.differences.get() == Some(&true) {
             entries.push((Tag::Predictor, Value::Short(2)));
         }
         if let Some([y, x]) = self.resolution.filter(|_| level == 0) {

@@ -6,8 +6,9 @@ mod format;
 mod geometry;
 mod ome;
 mod pack;
+mod predictor;
 
-use std::{marker::PhantomData, path::Path};
+use std::{marker::PhantomData, path::Path, sync::OnceLock};
 
 use ndarray::{ArrayView, ArrayView2, ArrayView4, Axis, Ix4, Slice};
 
@@ -183,11 +184,12 @@ fn format<S: Space, T: Pixel>(
         pixel,
         kind: image.kind(),
         compression: options.compression,
-        // Neighbours of an intensity are alike; ids are mostly equal, which packs better as it is.
-        // ImageJ undoes differences of 8 and 16 bits only.
-        differences: image.kind() == ImageKind::Intensities
+        // Ids are mostly equal, which packs better as it is. ImageJ undoes differences of 8 and 16 bits
+        // only.
+        may_differ: image.kind() == ImageKind::Intensities
             && options.compression != Compression::None
             && size <= 2,
+        differences: OnceLock::new(),
         description,
         resolution,
     })

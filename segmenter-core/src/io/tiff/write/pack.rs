@@ -1,32 +1,37 @@
-//! Blocks as they are stored: filled up, as differences, compressed.
+//! Blocks as they are stored: filled up and compressed.
 
 use std::io::{self, Write};
 
 use flate2::write::ZlibEncoder;
 
 use super::super::super::picture::Compression;
+use crate::ImageKind;
 
 /// Noise is packed no better from this level of zlib-rs on, and no worse than by libdeflate, which
 /// tifffile uses, at its level 6.
 const DEFLATE_LEVEL: u32 = 3;
 
-/// The default of the library, and tifffile's.
-const ZSTD_LEVEL: i32 = 3;
+/// Noise is at most 4 % larger than at the library's default, and packed in two thirds of the time.
+const ZSTD_LEVEL: i32 = 1;
+
+/// The default of the library, and tifffile's. Ids repeat, which takes some search to make use of.
+const ZSTD_LEVEL_OF_IDS: i32 = 3;
 
 /// Compresses blocks one after the other.
 pub(super) enum Packer {
     None,
     Deflate,
     /// Made for the first block.
-    Zstd(Option<zstd::bulk::Compressor<'static>>),
+    Zstd(i32, Option<zstd::bulk::Compressor<'static>>),
 }
 
 impl Packer {
-    pub(super) fn new(compression: Compression) -> Self {
+    pub(super) fn new(compression: Compression, kind: ImageKind) -> Self {
         match compression {
             Compression::None => Self::None,
             Compression::Deflate => Self::Deflate,
-            Compression::Zstd => Self::Zstd(None),
+            Compression::Zstd if kind == ImageKind::Intensities => Self::Zstd(ZSTD_LEVEL, None),
+            Compression::Zstd => Self::Zstd(ZSTD_LEVEL_OF_IDS, None),
         }
     }
 
@@ -39,10 +44,10 @@ impl Packer {
                 encoder.write_all(&block)?;
                 encoder.finish()
             }
-            Self::Zstd(compressor) => match compressor {
-                Some(compressor) => compressor.compress(&block),
-                none => none.insert(zstd::bulk::Compressor::new(ZSTD_LEVEL)?).compress(&block),
-            },
+            Self::Zstd(_, Some(compressor)) => compressor.compress(&block),
+            Self::Zstd(level, none) => {
+                none.insert(zstd::bulk::Compressor::new(*level)?).compress(&block)
+            }
         }
     }
 }
@@ -69,26 +74,4 @@ pub(super) fn filled(
         to[..from.len()].copy_from_slice(from);
     }
     block
-}
-
-/// Replaces each little-endian sample of a row by its difference to the one before it, wrapping
-/// around: TIFF 6.0, section 14.
-pub(super) fn differences(row: &mut [u8], size: usize) {
-    match size {
-        1 => {
-            let mut left = 0;
-            row.iter_mut().for_each(|sample| {
-                let here = std::mem::replace(sample, sample.wrapping_sub(left));
-                left = here;
-            });
-        }
-        _ => {
-            let mut left = 0;
-            row.as_chunks_mut().0.iter_mut().for_each(|sample| {
-                let here = u16::from_le_bytes(*sample);
-                *sample = here.wrapping_sub(left).to_le_bytes();
-                left = here;
-            });
-        }
-    }
 }
