@@ -10,14 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ndarray::{Array3, Array4, array};
+use ndarray::{Array3, Array4, Axis, array};
 use proptest::prelude::*;
 use segmenter_core::{
     Labels, Labels2, Labels3, Mask2, Mask3, Pixel, PixelType, Probability2, Space, Stack, Stack2,
-    Stack3, VoxelSize, Yx, Zyx,
+    Stack3, VoxelSize, Window, Yx, Zyx,
     io::{
-        AnyStack, Axes, Compression, Existing, OpenError, OpenOptions, SaveError, SaveOptions,
-        probe,
+        AnyStack, Axes, Blocks, Compression, Existing, OpenError, OpenOptions, SaveError,
+        SaveOptions, probe,
     },
 };
 
@@ -315,6 +315,47 @@ fn a_claimed_size_is_refused_before_memory_is_taken() {
     assert!(matches!(small, Err(OpenError::Limit { needed: 16, limit: 15, .. })));
 }
 
+/// The memory of a plane's only strip is as large as the plane, and four threads would want one each.
+#[test]
+fn a_limit_that_one_strip_fills_slows_reading_down_and_forbids_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("strips.ome.tif");
+    let stack = Stack3::new(Array3::from_shape_fn((6, 64, 64), |(z, y, x)| (z * y + x) as u16));
+    let strips = SaveOptions::new().with_blocks(Blocks::Strips);
+    strips.save_stack(&stack, &path).unwrap();
+    let plane = Window::<Zyx>::new([4, 0, 0], [1, 64, 64]);
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    threads.install(|| {
+        let image = OpenOptions::new().with_limit(64 * 64 * 2).open_dataset(&path).unwrap();
+        let pixels = image.read::<Zyx, u16>(&plane).unwrap();
+        let slice = stack.channel(0).slice_axis_move(Axis(0), (4..5).into());
+        assert_eq!(pixels.index_axis(Axis(0), 0), slice);
+        let image = OpenOptions::new().with_limit(64 * 64 * 2 - 1).open_dataset(&path).unwrap();
+        assert!(matches!(image.read::<Zyx, u16>(&plane), Err(OpenError::Limit { .. })));
+        let whole = OpenOptions::new().with_limit(6 * 64 * 64 * 2);
+        assert_eq!(whole.open::<Zyx, u16>(&path).unwrap(), stack);
+    });
+}
+
+/// File systems of Linux take any bytes for a name.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_is_not_utf_8_is_as_good_as_any() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let folder = tempfile::tempdir().unwrap();
+    let [path, missing] = [b"zellen-\xE4.ome.tif".as_slice(), b"fehlt-\xFC.tif"]
+        .map(|name| folder.path().join(OsStr::from_bytes(name)));
+    let stack = Stack2::new(array![[1_u8, 2], [3, 4]]);
+    stack.save(&path).unwrap();
+    assert_eq!(Stack2::<u8>::open(&path).unwrap(), stack);
+    assert!(matches!(stack.save(&path), Err(SaveError::Exists { .. })));
+    match Stack2::<u8>::open(&missing).unwrap_err() {
+        OpenError::Io { path, .. } => assert_eq!(path, missing),
+        other => panic!("{other}"),
+    }
+}
+
 /// CRC-32 as in annex D of the PNG specification.
 fn png_checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
@@ -445,7 +486,7 @@ proptest! {
         let names = [name];
         let volume = Stack3::from_channels(values.clone()).with_voxel_size(size).with_channel_names(names.clone());
         check_round_trip(&volume);
-        let plane = values.index_axis(ndarray::Axis(1), 0).mapv(|value| i16::from_le_bytes([value.to_le_bytes()[0], value.to_le_bytes()[1]]));
+        let plane = values.index_axis(Axis(1), 0).mapv(|value| i16::from_le_bytes([value.to_le_bytes()[0], value.to_le_bytes()[1]]));
         check_round_trip(&Stack2::from_channels(plane).with_channel_names(names));
         check_round_trip(&Stack3::from_channels(values.mapv(|value| value.to_le_bytes()[3])));
         check_round_trip(&Stack3::from_channels(values.mapv(|value| value.to_le_bytes()[3].cast_signed())));

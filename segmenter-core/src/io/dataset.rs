@@ -1,13 +1,14 @@
 //! Images that stay in their files until a part of them is wanted.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytemuck::Zeroable;
 use ndarray::{Array, Axis as ArrayAxis};
-use rayon::prelude::*;
+use rayon::{ThreadPoolBuilder, prelude::*};
 
 use super::{
     Axes, ImageInfo, OpenError, OpenOptions,
@@ -231,8 +232,22 @@ impl Dataset {
             return Ok(values);
         }
         let slabs = self.slabs(window, plane, &mut values);
-        slabs.into_par_iter().try_for_each(|slab| self.decode_slab(slab, take))?;
+        let decode = || slabs.into_par_iter().try_for_each(|slab| self.decode_slab(slab, take));
+        let threads = self.threads();
+        if threads < rayon::current_num_threads() {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.map_err(|error| Fault::Io(io::Error::other(error)))?.install(decode)?;
+        } else {
+            decode()?;
+        }
         Ok(values)
+    }
+
+    /// How many threads may each have a piece of the file in memory, so that together they keep to the
+    /// limit.
+    fn threads(&self) -> usize {
+        let pieces = self.limit / self.format.piece_bytes().max(1);
+        usize::try_from(pieces).unwrap_or(usize::MAX).max(1)
     }
 
     fn decode_slab<T>(&self, mut slab: Slab<'_, T>, take: Take<T>) -> Result<(), Fault> {

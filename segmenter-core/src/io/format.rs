@@ -22,6 +22,12 @@ pub(super) trait Format: fmt::Debug + Send + Sync {
         1
     }
 
+    /// Bytes of the largest strip, tile or chunk when it is unpacked. Each thread that reads has one in
+    /// memory.
+    fn piece_bytes(&self) -> u64 {
+        0
+    }
+
     /// Reads a box of these channels, which ascend, each into a place `[z, y, x]`, little-endian. The
     /// box is within the image. No single piece that is stored as a whole may take more bytes than the
     /// limit.

@@ -88,7 +88,8 @@ impl OpenOptions {
     }
 
     /// Allows so many bytes of decoded pixels. A few bytes of a damaged or hostile file can claim
-    /// any size; what is beyond the limit is refused before memory is taken for it.
+    /// any size; what is beyond the limit is refused before memory is taken for it. Strips, tiles and
+    /// chunks that are being unpacked keep to the limit too: where they are large, fewer threads unpack.
     #[must_use]
     pub fn with_limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;

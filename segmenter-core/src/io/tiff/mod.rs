@@ -96,6 +96,10 @@ impl Format for Tiff {
         &self.layout
     }
 
+    fn piece_bytes(&self) -> u64 {
+        self.planes.iter().map(Page::chunk_bytes).max().unwrap_or(0)
+    }
+
     fn read(
         &self,
         channels: &[usize],

@@ -190,9 +190,7 @@ impl Page {
         let count = (0..self.offsets.len().min(self.lengths.len()))
             .filter(|&index| self.is_left_out(index))
             .count();
-        let chunk = self.row_bytes(self.chunk[1]).and_then(|row| row.checked_mul(self.chunk[0]));
-        let bytes = chunk.and_then(|chunk| chunk.checked_mul(count));
-        bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::MAX)
+        self.chunk_bytes().saturating_mul(count as u64)
     }
 
     /// Number of bytes of all pixels before they were packed, where that fits the machine.
@@ -214,6 +212,12 @@ impl Page {
             PixelType::Bool => Some(samples.div_ceil(8)),
             pixel => samples.checked_mul(pixel.bytes()),
         }
+    }
+
+    /// Number of bytes of a strip or tile before it was packed.
+    pub(super) fn chunk_bytes(&self) -> u64 {
+        let bytes = self.row_bytes(self.chunk[1]).and_then(|row| row.checked_mul(self.chunk[0]));
+        bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(u64::MAX)
     }
 
     /// Number of strips or tiles, down and across.

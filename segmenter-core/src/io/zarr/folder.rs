@@ -13,6 +13,8 @@ use zarrs::storage::{
     byte_range::{ByteRange, ByteRangeIterator},
 };
 
+use super::bomb;
+
 /// A folder whose files are the values of a store.
 ///
 /// A value that is set goes to a temporary file, which is synced and then renamed: whatever happens,
@@ -39,23 +41,6 @@ impl Folder {
         }
         let (path, chunk) = (path.display(), self.chunk);
         Err(StorageError::Other(format!("{path} has {length} bytes for a chunk of {chunk}")))
-    }
-
-    /// Refuses a frame of Zstandard that claims to be larger than a chunk: the decoder would take the
-    /// memory first.
-    fn check_claim(&self, bytes: &[u8]) -> Result<(), StorageError> {
-        const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-        if !bytes.starts_with(&MAGIC) {
-            return Ok(());
-        }
-        match zstd::zstd_safe::get_frame_content_size(bytes) {
-            Ok(Some(claimed)) if claimed > self.chunk.saturating_mul(2).max(1 << 16) => {
-                let chunk = self.chunk;
-                let reason = format!("the bytes unpack to {claimed}, and a chunk has {chunk}");
-                Err(StorageError::Other(reason))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The file of a key.
@@ -115,7 +100,7 @@ impl ReadableStorageTraits for Folder {
         self.check_length(&file, &self.file(key))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        self.check_claim(&bytes)?;
+        bomb::check(&bytes, self.chunk)?;
         Ok(Some(bytes.into()))
     }
 
@@ -130,7 +115,7 @@ impl ReadableStorageTraits for Folder {
         self.check_length(&file, &name)?;
         let parts = byte_ranges.map(move |range| {
             let bytes = part(&mut file, size, range, &name)?;
-            self.check_claim(&bytes)?;
+            bomb::check(&bytes, self.chunk)?;
             Ok(bytes)
         });
         Ok(Some(Box::new(parts)))

@@ -1,6 +1,7 @@
 //! OME-Zarr: images as folders of chunks, 0.4 in Zarr 2 and 0.5 in Zarr 3.
 
 mod axes;
+mod bomb;
 mod chunks;
 mod description;
 mod folder;

@@ -261,6 +261,10 @@ impl Format for ZarrImage {
         &self.layout
     }
 
+    fn piece_bytes(&self) -> u64 {
+        self.chunks.chunk_bytes()
+    }
+
     fn slab(&self) -> usize {
         self.axes.zyx(&self.chunks.chunk, 1)[0]
     }
