@@ -320,7 +320,8 @@ fn a_claimed_size_is_refused_before_memory_is_taken() {
 fn a_limit_that_one_strip_fills_slows_reading_down_and_forbids_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("strips.ome.tif");
-    let stack = Stack3::new(Array3::from_shape_fn((6, 64, 64), |(z, y, x)| (z * y + x) as u16));
+    let value = |(z, y, x)| u16::try_from(z * y + x).unwrap();
+    let stack = Stack3::new(Array3::from_shape_fn((6, 64, 64), value));
     let strips = SaveOptions::new().with_blocks(Blocks::Strips);
     strips.save_stack(&stack, &path).unwrap();
     let plane = Window::<Zyx>::new([4, 0, 0], [1, 64, 64]);
