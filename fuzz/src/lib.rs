@@ -10,7 +10,7 @@ use segmenter_core::io::OpenOptions;
 use tempfile::TempDir;
 
 /// How much a reader may decode, in bytes.
-pub const LIMIT: usize = 1 << 26;
+pub const LIMIT: usize = 1 << 22;
 
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();

@@ -32,7 +32,7 @@
 //! assert_eq!(back[..6], [1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
 //! ```
 //!
-//! This is the one crate of the workspace with `unsafe`: for the processor's vectors, and for outputs
+//! This is the one crate that computes with `unsafe`: for the processor's vectors, and for outputs
 //! that several threads write parts of.
 
 mod conv;

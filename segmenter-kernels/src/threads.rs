@@ -113,7 +113,7 @@ impl Shared {
 /// # Safety
 /// The caller writes all of them before it reads any.
 pub(crate) unsafe fn unwritten(len: usize) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len);
+    let mut values = segmenter_memory::with_capacity(len);
     // SAFETY: the capacity is there, and the caller promises to write before it reads.
     #[allow(clippy::uninit_vec, reason = "clearing the memory would cost a pass over it")]
     unsafe {

@@ -46,6 +46,14 @@ pub fn zeroed<T: Zeroable>(length: usize) -> Result<Vec<T>, OutOfMemory> {
     Ok(values)
 }
 
+/// Room for so many values, none of which takes memory before it is written.
+#[must_use]
+pub fn with_capacity<T>(length: usize) -> Vec<T> {
+    let mut values = Vec::with_capacity(length);
+    prefer_huge_pages(values.spare_capacity_mut());
+    values
+}
+
 /// Asks the system to back memory with huge pages. It may not, which changes nothing but time.
 #[cfg(target_os = "linux")]
 fn prefer_huge_pages<T>(values: &mut [T]) {
@@ -77,6 +85,9 @@ mod tests {
     #[test]
     fn all_of_it_is_zero_and_can_be_written() {
         for length in [0, 1, 4095, 1 << 20, (5 << 20) + 3] {
+            let mut room: Vec<u32> = with_capacity(length);
+            room.extend((0..length).map(|_| 9));
+            assert!(room.iter().all(|&value| value == 9));
             let mut values: Vec<u32> = zeroed(length).expect("a few megabytes");
             assert_eq!(values.len(), length);
             assert!(values.iter().all(|&value| value == 0));

@@ -332,7 +332,8 @@ fn run(
         let output = prepared.run(&[Input::new(input, channels)], None, settings.threads);
         return tensor(output, Shape::new([1, outputs, z, y, x]));
     }
-    let mut output = vec![0.0; batch * size];
+    let output = segmenter_memory::zeroed(batch * size);
+    let mut output: Vec<f32> = output.expect("memory for the features");
     for (image, output) in images.zip(output.chunks_exact_mut(size)) {
         prepared.run_into(&[Input::new(image, channels)], None, output, settings.threads);
     }
