@@ -6,7 +6,7 @@ use segmenter_core::Space;
 use crate::{Model, tensor};
 #[cfg(feature = "flex")]
 use {
-    crate::{network::Inference, weights},
+    crate::{NormKind, network::Inference, weights},
     burn::tensor::Device,
 };
 
@@ -33,11 +33,7 @@ impl<'a, S: Space> Compiled<'a, S> {
     /// thread computes one; a single one on other devices, and where burn's own operations compute.
     #[must_use]
     pub fn at_once(&self) -> usize {
-        #[cfg(feature = "flex")]
-        if self.inference.is_some() {
-            return segmenter_kernels::available_threads();
-        }
-        1
+        self.model.tiles_at_once()
     }
 
     /// The logits of tiles of scaled intensities. They don't depend on how many come at once.
@@ -77,10 +73,36 @@ impl<'a, S: Space> Compiled<'a, S> {
     }
 }
 
+impl<S: Space> Model<S> {
+    /// Whether a [`Compiled`] of it computes without burn: on the CPU, in a type that kernels have, and
+    /// if the network normalises by image and channel with a learned scale and offset.
+    #[must_use]
+    pub fn is_compiled(&self) -> bool {
+        #[cfg(feature = "flex")]
+        {
+            let norm = &self.card().network.norm;
+            let usual = norm.kind == NormKind::Instance && norm.affine;
+            usual && !self.is_autocast() && *self.device() == Device::flex()
+        }
+        #[cfg(not(feature = "flex"))]
+        false
+    }
+
+    /// How many tiles a [`Compiled`] of it best computes [at once](Compiled::at_once).
+    #[must_use]
+    pub fn tiles_at_once(&self) -> usize {
+        #[cfg(feature = "flex")]
+        if self.is_compiled() {
+            return segmenter_kernels::available_threads();
+        }
+        1
+    }
+}
+
 /// The network by itself, if the device is the CPU and the network is of the usual kind.
 #[cfg(feature = "flex")]
 fn inference<S: Space>(model: &Model<S>, tile: S::Extent) -> Option<Inference> {
-    if model.is_autocast() || *model.device() != Device::flex() {
+    if !model.is_compiled() {
         return None;
     }
     let tensors = weights::collect(model.network(), 3);

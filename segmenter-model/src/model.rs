@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
 use segmenter_core::{Space, VoxelSize, Yx, Zyx};
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +197,12 @@ impl<S: Space> Model<S> {
     #[must_use]
     pub fn into_network(self) -> DynUNet {
         self.network
+    }
+
+    /// Number of the network's parameters.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.network.num_params()
     }
 
     /// Where the network computes.

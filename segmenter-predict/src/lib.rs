@@ -2,6 +2,8 @@
 //!
 //! - [`Tiling`] says which tiles an image is cut into and how much they overlap.
 //! - [`predict`] runs a model over them and blends the logits.
+//! - [`predict_into`] does the same for results that are larger than memory, box by box into a file,
+//!   within a [`Plan`] that says beforehand what memory it takes.
 //! - [`Logits`] is what comes out: turn it into a [`Probability`](segmenter_core::Probability) or a
 //!   [`Mask`](segmenter_core::Mask), or save it as it is.
 //!
@@ -25,13 +27,21 @@
 //! ```
 
 mod blend;
+mod frame;
 mod logits;
+mod plan;
 mod predict;
+mod stream;
 mod tiling;
+mod values;
+mod walk;
 
 pub use blend::gaussian_weights;
 pub use logits::Logits;
+pub use plan::{BudgetError, Plan};
 pub use predict::{PredictError, Progress, predict};
+pub use stream::predict_into;
 pub use tiling::{InvalidOverlap, Tiling};
+pub use values::{mask, probability, probability_byte};
 
 pub use segmenter_model::burn;

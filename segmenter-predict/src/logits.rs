@@ -4,6 +4,8 @@ use ndarray::{Array, ArrayView, Axis, Dimension};
 use segmenter_core::{Mask, Probability, Space, Stack, VoxelSize, threshold};
 use segmenter_model::Postprocess;
 
+use crate::{mask, probability};
+
 /// The logits of an image, one channel a structure: above 0 is more likely foreground than not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logits<S: Space> {
@@ -37,7 +39,7 @@ impl<S: Space> Logits<S> {
     #[must_use]
     pub fn probability(&self, structure: usize) -> Probability<S> {
         let logits = self.values.index_axis(Axis(0), structure);
-        Probability::new(logits.mapv(sigmoid)).with_voxel_size(self.voxel_size)
+        Probability::new(logits.mapv(probability)).with_voxel_size(self.voxel_size)
     }
 
     /// The voxels of a structure whose probability is above the threshold.
@@ -70,8 +72,8 @@ impl<S: Space> Logits<S> {
                 let cut = threshold::otsu(logits.iter().copied()).unwrap_or(f64::INFINITY);
                 logits.mapv(|logit| u8::from(f64::from(logit) > cut))
             }
-            Postprocess::StretchedProbability => stretched(&logits.mapv(sigmoid)),
-            Postprocess::Threshold(cut) => logits.mapv(|logit| u8::from(sigmoid(logit) > cut)),
+            Postprocess::StretchedProbability => stretched(&logits.mapv(probability)),
+            Postprocess::Threshold(cut) => logits.mapv(|logit| mask(cut)(logit)),
             _ => return None,
         };
         Some(Stack::new(bytes).with_voxel_size(self.voxel_size))
@@ -82,10 +84,6 @@ impl<S: Space> Logits<S> {
     pub fn into_stack(self) -> Stack<S, f32> {
         Stack::from_channels(self.values).with_voxel_size(self.voxel_size)
     }
-}
-
-fn sigmoid(logit: f32) -> f32 {
-    1.0 / (1.0 + (-logit).exp())
 }
 
 /// scikit-image's `rescale_intensity(image, out_range="uint8")`, which counts in the image's `f32`,

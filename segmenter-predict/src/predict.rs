@@ -1,12 +1,15 @@
-//! The walk over the tiles.
+//! From an image to its logits, in memory.
 
 use std::ops::ControlFlow;
 
-use ndarray::Array;
-use segmenter_core::{NonFinite, ReadError, Source, Space, Window};
-use segmenter_model::{Model, PatchError, Scaling};
+use ndarray::{Array, Dimension};
+use segmenter_core::{NonFinite, ReadError, Source, Space, Window, WriteError};
+use segmenter_model::{Model, PatchError};
 
-use crate::{Logits, Tiling, blend::Blend};
+use crate::{
+    Logits, Plan, Tiling,
+    walk::{Takes, walk},
+};
 
 /// How far a prediction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,17 @@ pub enum PredictError {
     /// The image has more voxels than this machine can address.
     #[error("an image of {0:?} voxels is larger than this machine can address")]
     TooLarge(Vec<usize>),
+    /// The plan is one for another image.
+    #[error("the plan is for an image of {planned:?} voxels, but the image has {found:?}")]
+    OtherImage {
+        /// Extent of the image that the plan is for.
+        planned: Vec<usize>,
+        /// Extent of the image.
+        found: Vec<usize>,
+    },
+    /// The result can't be written.
+    #[error("the result can't be written")]
+    Write(#[from] WriteError),
     /// The callback said stop.
     #[error("stopped after {} of {} tiles", .0.done, .0.total)]
     Stopped(Progress),
@@ -49,9 +63,10 @@ pub enum PredictError {
 /// Runs a model over an image, tile by tile, and blends the logits where tiles overlap.
 ///
 /// Tiles are weighted by a [Gaussian](crate::gaussian_weights), unless the tiling says otherwise. An
-/// image that is shorter than a tile
-/// is surrounded by zeros (the mean, for z-scored images), as in MONAI, and the logits are cropped
-/// back, so the result always has the image's extent; it has the image's voxel size too.
+/// image that is shorter than a tile is surrounded by zeros (the mean, for z-scored images), as in
+/// MONAI, and the logits are cropped back, so the result always has the image's extent; it has the
+/// image's voxel size too. [`predict_into`](crate::predict_into) is for results that are larger than
+/// memory.
 ///
 /// After each tile `on_progress` is called, and can stop the prediction.
 ///
@@ -62,96 +77,41 @@ pub fn predict<S: Space>(
     model: &Model<S>,
     image: &dyn Source<S, f32>,
     tiling: &Tiling<S>,
-    mut on_progress: impl FnMut(Progress) -> ControlFlow<()>,
+    on_progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Logits<S>, PredictError> {
-    let tiling = tiling.fitted(image.extent(), model.card().network.divisor());
-    let frame = Frame::new(model, image, &tiling)?;
-    let mut blend = Blend::new(model.card().network.out_channels, frame.padded, &tiling)
-        .with_rounding(model.is_autocast());
-    let windows: Vec<_> = tiling.windows(frame.padded).collect();
-    let compiled = model.compile(tiling.tile());
-    let mut progress = Progress { done: 0, total: windows.len() };
-    for windows in windows.chunks(compiled.at_once()) {
-        let tiles =
-            windows.iter().map(|window| frame.read(window)).collect::<Result<Vec<_>, _>>()?;
-        let views: Vec<_> = tiles.iter().map(|tile| tile.view()).collect();
-        for (window, logits) in windows.iter().zip(compiled.logits(&views)) {
-            blend.add(window, &logits.view());
-            progress.done += 1;
-            if on_progress(progress).is_break() && progress.done < progress.total {
-                return Err(PredictError::Stopped(progress));
-            }
-        }
-    }
-    Ok(Logits::new(frame.crop(blend.finish()), image.voxel_size()))
+    let plan = Plan::new(model, image.extent(), tiling)?;
+    let mut whole = Whole::new(&plan, model.card().network.out_channels)?;
+    walk(model, image, &plan, &mut whole, on_progress)?;
+    Ok(Logits::new(whole.logits, image.voxel_size()))
 }
 
-/// An image in the middle of its padding, scaled for the network.
-struct Frame<'a, S: Space> {
-    image: &'a dyn Source<S, f32>,
-    scaling: Scaling,
-    /// Extent with padding.
-    padded: S::Extent,
-    /// Where the image starts in it.
-    margin: S::Extent,
+/// The logits of a whole image.
+struct Whole<S: Space> {
+    logits: Array<f32, S::ChannelDim>,
 }
 
-impl<'a, S: Space> Frame<'a, S> {
-    fn new(
-        model: &Model<S>,
-        image: &'a dyn Source<S, f32>,
-        tiling: &Tiling<S>,
-    ) -> Result<Self, PredictError> {
-        let card = model.card();
-        card.network.check_patch(tiling.tile())?;
-        let (found, expected) = (image.channels(), card.network.in_channels);
-        if found != expected {
-            return Err(PredictError::Channels { found, expected });
-        }
-        let (extent, padded) = (image.extent(), tiling.padded(image.extent()));
-        let numbers = S::voxels(padded).and_then(|n| n.checked_mul(card.network.out_channels));
-        if numbers.is_none_or(|n| n > isize::MAX as usize / size_of::<f32>()) {
-            return Err(PredictError::TooLarge(extent.as_ref().to_vec()));
-        }
-        let margin = S::extent_from_fn(|axis| (padded.as_ref()[axis] - extent.as_ref()[axis]) / 2);
-        Ok(Self { image, scaling: card.normalisation.scaling(image)?, padded, margin })
+impl<S: Space> Whole<S> {
+    fn new(plan: &Plan<S>, channels: usize) -> Result<Self, PredictError> {
+        let too_large = || PredictError::TooLarge(plan.extent().as_ref().to_vec());
+        let shape = S::channel_dim(channels, plan.extent());
+        let logits = segmenter_memory::zeroed(shape.size()).map_err(|_| too_large())?;
+        let logits = Array::from_shape_vec(shape, logits).map_err(|_| too_large())?;
+        Ok(Self { logits })
+    }
+}
+
+impl<S: Space> Takes<S> for Whole<S> {
+    fn has(&self, _column: &Window<S>) -> usize {
+        0
     }
 
-    /// A tile, with zeros where it leaves the image.
-    fn read(&self, window: &Window<S>) -> Result<Array<f32, S::ChannelDim>, PredictError> {
-        let mut tile = Array::zeros(S::channel_dim(self.image.channels(), window.extent));
-        let (inside, offset) = self.inside(window);
-        let mut pixels = self.image.read(&inside)?;
-        NonFinite::check(&pixels.view()).map_err(|error| error.shifted(inside.start))?;
-        self.scaling.apply(pixels.view_mut());
-        let place = Window::<S>::new(offset, inside.extent);
-        place.view_channels_mut(&mut tile.view_mut()).assign(&pixels);
-        Ok(tile)
-    }
-
-    /// The part of a tile that lies in the image, and where in the tile it lies.
-    fn inside(&self, window: &Window<S>) -> (Window<S>, S::Extent) {
-        let (margin, extent) = (self.margin.as_ref(), self.image.extent());
-        let start = |axis: usize| window.start.as_ref()[axis].saturating_sub(margin[axis]);
-        let end = |axis: usize| {
-            let end = window.range(axis).end.saturating_sub(margin[axis]);
-            end.min(extent.as_ref()[axis])
-        };
-        let inside = Window::new(
-            S::extent_from_fn(start),
-            S::extent_from_fn(|axis| end(axis) - start(axis)),
-        );
-        let offset =
-            S::extent_from_fn(|axis| margin[axis].saturating_sub(window.start.as_ref()[axis]));
-        (inside, offset)
-    }
-
-    fn crop(&self, padded: Array<f32, S::ChannelDim>) -> Array<f32, S::ChannelDim> {
-        if self.padded == self.image.extent() {
-            return padded;
-        }
-        let window = Window::<S>::new(self.margin, self.image.extent());
-        window.view_channels(&padded.view()).to_owned()
+    fn take(
+        &mut self,
+        window: &Window<S>,
+        logits: Array<f32, S::ChannelDim>,
+    ) -> Result<(), PredictError> {
+        window.view_channels_mut(&mut self.logits.view_mut()).assign(&logits);
+        Ok(())
     }
 }
 

@@ -132,7 +132,7 @@ impl<S: Space> Tiling<S> {
         })
     }
 
-    fn starts(&self, image: S::Extent, axis: usize) -> Vec<usize> {
+    pub(crate) fn starts(&self, image: S::Extent, axis: usize) -> Vec<usize> {
         let (image, tile) = (image.as_ref()[axis], self.tile.as_ref()[axis]);
         let last = image.saturating_sub(tile);
         let mut starts: Vec<usize> = (0..last).step_by(self.step(tile)).collect();
