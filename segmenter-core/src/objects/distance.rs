@@ -60,6 +60,7 @@ impl<S: Space> Mask<S> {
     /// Maurer, Qi and Raghavan 2003, <https://doi.org/10.1109/TPAMI.2003.1177156>, for which of them are
     /// in it). Squares are added in the order z, y, x, as `scipy.ndimage.distance_transform_edt` does: in
     /// voxels the values are the same, in µm within 4 units of the last place.
+    /// It takes 8 bytes a voxel, and uses all cores.
     ///
     /// ```
     /// use ndarray::array;

@@ -6,7 +6,7 @@ use ndarray::{Array4, Axis};
 
 use super::{
     Progress, Sides, StreamError, Volume,
-    slabs::{in_image, one_channel, only, read, slabs},
+    slabs::{Walk, in_image, one_channel, only, read},
 };
 use crate::{
     Component, ComponentScan, Connectivity, ExtentMismatch, FoundComponents, Sink, Source, Space,
@@ -92,6 +92,18 @@ pub fn label<S: Space>(
     mask: &(impl Source<S, bool> + ?Sized),
     sink: Box<dyn Sink<S, u32> + '_>,
     labelling: &Labelling,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Labelled, StreamError> {
+    let walk = Walk::by(sink.block().as_ref()[0]);
+    label_in(mask, sink, labelling, walk, progress)
+}
+
+/// The same, in such slabs.
+pub(super) fn label_in<S: Space>(
+    mask: &(impl Source<S, bool> + ?Sized),
+    sink: Box<dyn Sink<S, u32> + '_>,
+    labelling: &Labelling,
+    walk: Walk,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Labelled, StreamError> {
     let extent = mask.extent();
@@ -104,7 +116,7 @@ pub fn label<S: Space>(
         let now = Progress { done, total };
         if progress(now).is_break() { Err(StreamError::Stopped(now)) } else { Ok(()) }
     };
-    let windows = || slabs::<S>(extent, sink.block().as_ref()[0], size_of::<(bool, u32)>());
+    let windows = || walk.slabs::<S>(extent, size_of::<bool>() + size_of::<u32>());
 
     let mut scan = ComponentScan::new(labelling.connectivity);
     for window in windows() {

@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, ArrayView3, Axis};
 
 use super::{
     Intensity, Object, ObjectTable, Progress, StreamError,
-    slabs::{one_channel, only, read, slabs},
+    slabs::{Walk, one_channel, only, read},
     surface::{Direction, directions},
 };
 use crate::{
@@ -36,6 +36,16 @@ use crate::{
 pub fn measure<S: Space>(
     labels: &(impl Source<S, u32> + ?Sized),
     image: Option<&dyn Source<S, f32>>,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<ObjectTable<S>, StreamError> {
+    measure_in(labels, image, Walk::by(1), progress)
+}
+
+/// The same, in such slabs.
+pub(super) fn measure_in<S: Space>(
+    labels: &(impl Source<S, u32> + ?Sized),
+    image: Option<&dyn Source<S, f32>>,
+    walk: Walk,
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<ObjectTable<S>, StreamError> {
     let extent = labels.extent();
@@ -46,7 +56,7 @@ pub fn measure<S: Space>(
     }
     let mut measuring = Measuring::<S>::new(extent, channels);
     let total = extent.as_ref()[0];
-    for window in slabs::<S>(extent, 1, size_of::<u32>() + channels * size_of::<f32>()) {
+    for window in walk.slabs::<S>(extent, size_of::<u32>() + channels * size_of::<f32>()) {
         let ids = read(labels, &window)?;
         let intensities = image.map(|image| read(image, &window)).transpose()?;
         if let Some(intensities) = &intensities {

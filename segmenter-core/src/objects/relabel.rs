@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
 };
 
 use super::ObjectsError;
@@ -54,9 +54,9 @@ impl<S: Space> Labels<S> {
         let mut highest = in_order(&earlier.view()).iter().copied().max().unwrap_or(0);
         let now = self.view();
         for run in in_order(&now).chunk_by(|a, b| a == b) {
-            if !ids.contains_key(&run[0]) {
+            if let Entry::Vacant(entry) = ids.entry(run[0]) {
                 highest = highest.checked_add(1).ok_or(TooManyComponents)?;
-                ids.insert(run[0], highest);
+                entry.insert(highest);
             }
         }
         Ok(self.mapped(|id| ids[&id]))

@@ -57,31 +57,39 @@ pub enum StreamError {
     Stopped(Progress),
 }
 
-/// Windows over whole slices, or rows of a plane: as many multiples of `step` as hold about 32 MiB, where
-/// a voxel takes so many bytes.
-pub(super) fn slabs<S: Space>(
-    extent: S::Extent,
-    step: usize,
-    voxel: usize,
-) -> impl Iterator<Item = Window<S>> {
-    let slice = extent.as_ref()[1..].iter().fold(voxel.max(1), |n, &size| n.saturating_mul(size));
-    let step = step.max(1);
-    let depth = (AT_ONCE / slice.max(1) / step).max(1) * step;
-    slabs_of(extent, depth)
+/// How an image is cut into slabs: whole slices, or rows of a plane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    /// A slab has a multiple of so many slices.
+    pub(super) step: usize,
+    /// And takes about so many bytes.
+    pub(super) bytes: usize,
 }
 
-/// Windows of so many slices.
-pub(super) fn slabs_of<S: Space>(
-    extent: S::Extent,
-    depth: usize,
-) -> impl Iterator<Item = Window<S>> {
-    let slices = extent.as_ref()[0];
-    (0..slices).step_by(depth.max(1)).map(move |start| {
-        let mut window = Window::<S>::whole(extent);
-        window.start.as_mut()[0] = start;
-        window.extent.as_mut()[0] = depth.min(slices - start);
-        window
-    })
+impl Walk {
+    /// About 32 MiB in multiples of so many slices.
+    pub(super) fn by(step: usize) -> Self {
+        Self { step, bytes: AT_ONCE }
+    }
+
+    /// The slabs of an image whose voxels take so many bytes.
+    pub(super) fn slabs<S: Space>(
+        self,
+        extent: S::Extent,
+        voxel: usize,
+    ) -> impl Iterator<Item = Window<S>> {
+        let others = extent.as_ref()[1..].iter();
+        let slice = others.fold(voxel, |bytes, &size| bytes.saturating_mul(size));
+        let step = self.step.max(1);
+        let depth = (self.bytes / slice.max(1) / step).max(1) * step;
+        let slices = extent.as_ref()[0];
+        (0..slices).step_by(depth).map(move |start| {
+            let mut window = Window::<S>::whole(extent);
+            window.start.as_mut()[0] = start;
+            window.extent.as_mut()[0] = depth.min(slices - start);
+            window
+        })
+    }
 }
 
 /// The voxels of a slab as slices of one volume a channel, `[c, z, y, x]`. Rows of a plane become slices of

@@ -1,16 +1,17 @@
-//! What SciPy and scikit-image say of the same masks: `tests/fixtures/objects/make_objects.py`.
+//! What SciPy and scikit-image say of the same masks: `segmenter-core/tests/fixtures/objects/make_objects.py`.
 
-use std::{fs, ops::ControlFlow, sync::Mutex};
+mod invariants;
+mod streamed;
+mod table_file;
 
-use ndarray::{Array, ArrayD, IxDyn};
+use std::fs;
+
+use ndarray::{Array, Array3};
 use proptest::prelude::*;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::*;
-use crate::{
-    Connectivity, Labels, Labels2, Labels3, Mask, Mask2, Mask3, Sink, Source, Space, Stack, Stack3,
-    VoxelSize, Window, WriteError, Yx, Zyx,
-};
+use crate::{Connectivity, Labels, Labels2, Mask, Mask2, Mask3, Space, Stack, VoxelSize, Yx, Zyx};
 
 /// The committed cases of a kind, and those of the file that `OBJECT_CASES` names.
 fn cases<C: DeserializeOwned>(kind: &str) -> Vec<C> {
@@ -97,7 +98,7 @@ proptest! {
         edges in (0.1_f64..9.0, 0.1_f64..9.0, 0.1_f64..9.0),
     ) {
         let mut bits = bits.into_iter();
-        let voxels = ndarray::Array3::from_shape_simple_fn(extent, || bits.next().unwrap() < filled);
+        let voxels = Array3::from_shape_simple_fn(extent, || bits.next().unwrap() < filled);
         let size = VoxelSize::new([edges.0, edges.1, edges.2]).unwrap();
         let found = Mask3::new(voxels.clone()).with_voxel_size(size);
         let found = found.distances(Unit::Micrometres).unwrap();
@@ -164,7 +165,7 @@ struct SplitCase {
     extent: Vec<usize>,
     spacing: Vec<f64>,
     mask: String,
-    prominence: f64,
+    prominence: u64,
     connectivity: usize,
     line: bool,
     ids: Vec<u32>,
@@ -173,7 +174,7 @@ struct SplitCase {
 impl SplitCase {
     fn check<S: Space>(self) {
         let mask = mask::<S>(&self.extent, &self.mask).with_voxel_size(size(&self.spacing));
-        let split = Split::new(Length::Micrometres(self.prominence))
+        let split = Split::new(Length::Micrometres(f64::from_bits(self.prominence)))
             .with_connectivity(connectivity(self.connectivity))
             .with_line(self.line);
         let found = mask.split(&split).unwrap();
@@ -233,7 +234,7 @@ struct ShapeCase {
     extent: Vec<usize>,
     spacing: Vec<f64>,
     mask: String,
-    radius: f64,
+    radius: u64,
     eroded: String,
     dilated: String,
     opened: String,
@@ -254,7 +255,7 @@ impl ShapeCase {
                 "{what} of {image:?}"
             );
         };
-        let radius = Length::Micrometres(self.radius);
+        let radius = Length::Micrometres(f64::from_bits(self.radius));
         check(image.eroded(radius).unwrap(), &self.eroded, "eroded");
         check(image.dilated(radius).unwrap(), &self.dilated, "dilated");
         check(image.opened(radius).unwrap(), &self.opened, "opened");
@@ -355,4 +356,10 @@ fn tables_are_those_of_scikit_image() {
     for case in cases::<TableCase>("tables") {
         if case.extent.len() == 2 { case.check::<Yx>() } else { case.check::<Zyx>() }
     }
+}
+
+fn random_mask<S: Space>(extent: S::Extent, bits: &[u8], filled: u8) -> Mask<S> {
+    let mut bits = bits.iter().cycle();
+    Mask::new(Array::from_shape_simple_fn(S::dim(extent), || *bits.next().unwrap() < filled))
+        .with_voxel_size(size(&[0.5, 0.25, 0.25][..S::RANK]))
 }
