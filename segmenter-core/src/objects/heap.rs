@@ -2,23 +2,16 @@
 
 /// A voxel that waits to be flooded.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    height: f64,
-    age: u64,
+pub(super) struct Waiting<M> {
+    pub(super) height: f64,
+    /// How many voxels were made to wait before.
+    pub(super) age: u64,
     pub(super) voxel: usize,
-    /// The voxel of the marker that its water comes from.
-    pub(super) source: usize,
+    /// The voxel of the marker that its water comes from, where that matters.
+    pub(super) marker: M,
 }
 
-impl Waiting {
-    pub(super) fn new(height: f64, age: u64, voxel: usize, source: usize) -> Self {
-        Self { height, age, voxel, source }
-    }
-
-    pub(super) fn height(&self) -> f64 {
-        self.height
-    }
-
+impl<M> Waiting<M> {
     /// Whether it comes before another: lower, or as high and waiting for longer.
     fn is_before(&self, other: &Self) -> bool {
         // Heights are numbers, so what is neither below nor equal is above.
@@ -32,12 +25,12 @@ impl Waiting {
 /// are moved about. So they are moved as in scikit-image's heap, or it would show in the result; which is
 /// why this isn't the standard library's.
 #[derive(Debug, Default)]
-pub(super) struct Heap {
-    voxels: Vec<Waiting>,
+pub(super) struct Heap<M> {
+    voxels: Vec<Waiting<M>>,
 }
 
-impl Heap {
-    pub(super) fn push(&mut self, new: Waiting) {
+impl<M: Copy> Heap<M> {
+    pub(super) fn push(&mut self, new: Waiting<M>) {
         let mut child = self.voxels.len();
         self.voxels.push(new);
         while child > 0 {
@@ -51,7 +44,7 @@ impl Heap {
         self.voxels[child] = new;
     }
 
-    pub(super) fn pop(&mut self) -> Option<Waiting> {
+    pub(super) fn pop(&mut self) -> Option<Waiting<M>> {
         let last = self.voxels.pop()?;
         let Some(&first) = self.voxels.first() else { return Some(last) };
         let (len, mut parent) = (self.voxels.len(), 0);

@@ -14,8 +14,8 @@ use crate::{Connectivity, ExtentMismatch, Labels, Mask, Pixel, Space, grid::in_o
 ///
 /// Voxel for voxel that of scikit-image's `watershed` (Beucher and Meyer 1993; compact: Neubert and Protzel
 /// 2014, <https://doi.org/10.1109/ICPR.2014.181>). Of two voxels that are as high the one comes first that was reached
-/// first, so a plateau is divided half way between the markers. It takes about 17 bytes a voxel, and 32
-/// bytes for each voxel on the way to which the water is.
+/// first, so a plateau is divided half way between the markers. It takes 16 bytes a voxel, and 24
+/// to 32 for each voxel at the edge of the water.
 ///
 /// ```
 /// use ndarray::array;
@@ -103,94 +103,114 @@ impl Watershed {
         mask: Option<&Mask<S>>,
     ) -> Vec<u32> {
         let margin = Margin::around::<S>(markers.extent());
-        let mut open = match mask {
-            Some(mask) => margin.pad(in_order(&mask.view()), false, |inside| inside),
-            None => margin.pad(heights, false, |_| true),
-        };
+        let mut heights = margin.pad(heights, CLOSED, T::to_f64);
+        if let Some(mask) = mask {
+            let open = margin.pad(in_order(&mask.view()), false, |inside| inside);
+            let pairs = heights.iter_mut().zip(open);
+            pairs.for_each(|(height, open)| *height = if open { *height } else { CLOSED });
+        }
         let mut ids = margin.pad(in_order(&markers.view()), 0, |id| id);
-        ids.iter_mut().zip(&open).for_each(|(id, &open)| *id *= u32::from(open));
-        let mut flood = Flood {
-            heights: margin.pad(heights, 0.0, T::to_f64),
-            steps: margin.steps(self.connectivity),
-            margin,
-            queue: Heap::default(),
-            age: 0,
-        };
-        for (voxel, _) in ids.iter().enumerate().filter(|(_, id)| **id != 0) {
-            flood.queue.push(Waiting::new(flood.heights[voxel], 0, voxel, voxel));
-        }
+        let pairs = ids.iter_mut().zip(&heights);
+        pairs.for_each(|(id, height)| *id = if height.is_nan() { 0 } else { *id });
+        let steps = margin.steps(self.connectivity);
+        let mut flood = Flood { watershed: *self, heights, ids, steps, margin };
         if self.compactness > 0.0 || self.line {
-            flood.by_turns(self, &mut ids, &mut open);
+            flood.by_turns();
         } else {
-            flood.plain(&mut ids, &open);
+            flood.plain();
         }
-        flood.margin.strip(&ids)
+        flood.margin.strip(&flood.ids)
     }
 }
 
+/// The height of a voxel that no water comes to, or comes to any more. What is known of a voxel in one
+/// place is fetched once.
+const CLOSED: f64 = f64::NAN;
+
+/// An image on its way under water.
 struct Flood {
+    watershed: Watershed,
     heights: Vec<f64>,
+    ids: Vec<u32>,
     steps: Vec<usize>,
     margin: Margin,
-    queue: Heap,
-    /// How many voxels were put into the queue.
-    age: u64,
 }
 
 impl Flood {
+    /// The voxels of markers.
+    fn markers(&self) -> impl Iterator<Item = usize> {
+        self.ids.iter().enumerate().filter(|(_, id)| **id != 0).map(|(voxel, _)| voxel)
+    }
+
     /// A voxel belongs to the first basin that reaches it, as nothing that comes later can be lower.
-    fn plain(&mut self, ids: &mut [u32], open: &[bool]) {
-        while let Some(voxel) = self.queue.pop() {
-            let id = ids[voxel.voxel];
+    fn plain(&mut self) {
+        let (mut queue, mut age) = (Heap::default(), 0);
+        for voxel in self.markers() {
+            queue.push(Waiting { height: self.heights[voxel], age, voxel, marker: () });
+        }
+        let heights = self.heights.iter_mut().zip(&self.ids);
+        heights.filter(|(_, id)| **id != 0).for_each(|(height, _)| *height = CLOSED);
+        while let Some(lowest) = queue.pop() {
+            let id = self.ids[lowest.voxel];
             for &step in &self.steps {
-                let next = voxel.voxel.wrapping_add(step);
-                if open[next] && ids[next] == 0 {
-                    ids[next] = id;
-                    self.age += 1;
-                    let height = self.heights[next].max(voxel.height());
-                    self.queue.push(Waiting::new(height, self.age, next, voxel.source));
+                let voxel = lowest.voxel.wrapping_add(step);
+                let height = self.heights[voxel];
+                if height.is_nan() {
+                    continue;
                 }
+                age += 1;
+                (self.ids[voxel], self.heights[voxel]) = (id, CLOSED);
+                let height = height.max(lowest.height);
+                queue.push(Waiting { height, age, voxel, marker: () });
             }
         }
     }
 
     /// A voxel belongs to a basin only when its turn comes: what reaches it later may be lower, and only
     /// then is it known whether two basins meet in it.
-    fn by_turns(&mut self, watershed: &Watershed, ids: &mut [u32], open: &mut [bool]) {
-        let compact = watershed.compactness > 0.0;
-        while let Some(voxel) = self.queue.pop() {
-            if ids[voxel.voxel] != 0 && voxel.voxel != voxel.source {
+    fn by_turns(&mut self) {
+        let Watershed { compactness, .. } = self.watershed;
+        let (mut queue, mut age) = (Heap::default(), 0);
+        for voxel in self.markers() {
+            queue.push(Waiting { height: self.heights[voxel], age, voxel, marker: voxel });
+        }
+        while let Some(lowest) = queue.pop() {
+            let marker = lowest.marker;
+            if self.ids[lowest.voxel] != 0 && lowest.voxel != marker {
                 continue;
             }
-            if compact || !self.is_line(voxel, ids, open) {
-                ids[voxel.voxel] = ids[voxel.source];
+            if compactness > 0.0 || !self.is_line(lowest.voxel, self.ids[marker]) {
+                self.ids[lowest.voxel] = self.ids[marker];
             }
             for &step in &self.steps {
-                let next = voxel.voxel.wrapping_add(step);
-                if !open[next] || ids[next] != 0 {
+                let voxel = lowest.voxel.wrapping_add(step);
+                let mut height = self.heights[voxel];
+                if height.is_nan() || self.ids[voxel] != 0 {
                     continue;
                 }
-                self.age += 1;
-                let mut height = self.heights[next];
-                if compact {
-                    let away = self.margin.squared_distance(next, voxel.source).sqrt();
-                    height += watershed.compactness * away;
+                age += 1;
+                if compactness > 0.0 {
+                    height += compactness * self.margin.squared_distance(voxel, marker).sqrt();
                 }
-                let height = height.max(voxel.height());
-                self.queue.push(Waiting::new(height, self.age, next, voxel.source));
+                let height = height.max(lowest.height);
+                queue.push(Waiting { height, age, voxel, marker });
             }
         }
     }
 
-    /// Whether another basin is next to a voxel, which from then on is closed.
-    fn is_line(&self, voxel: Waiting, ids: &[u32], open: &mut [bool]) -> bool {
-        if !open[voxel.voxel] {
+    /// Whether a basin other than that of this id is next to a voxel, which from then on is closed.
+    fn is_line(&mut self, voxel: usize, id: u32) -> bool {
+        if self.heights[voxel].is_nan() {
             return true;
         }
-        let id = ids[voxel.source];
-        let mut around = self.steps.iter().map(|&step| voxel.voxel.wrapping_add(step));
-        let meets = around.any(|next| open[next] && ids[next] != 0 && ids[next] != id);
-        open[voxel.voxel] = !meets;
+        let mut around = self.steps.iter().map(|&step| voxel.wrapping_add(step));
+        let is_other = |next: usize| {
+            !self.heights[next].is_nan() && self.ids[next] != 0 && self.ids[next] != id
+        };
+        let meets = around.any(is_other);
+        if meets {
+            self.heights[voxel] = CLOSED;
+        }
         meets
     }
 }
