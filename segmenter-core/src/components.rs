@@ -239,6 +239,21 @@ impl FoundComponents {
 
     /// Leaves out the components for which `keep` is false: they become background, and the others get the
     /// ids 1, 2, 3 and so on in the same order.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use segmenter_core::{ComponentScan, Connectivity};
+    ///
+    /// let slice = array![[true, false, true, true]];
+    /// let mut scan = ComponentScan::new(Connectivity::Face);
+    /// scan.push(&slice.view())?;
+    /// let mut found = scan.finish();
+    /// found.retain(|component| component.voxels > 1);
+    /// let mut ids = Array2::zeros((1, 4));
+    /// found.painter().paint(&slice.view(), ids.view_mut());
+    /// assert_eq!(ids, array![[0, 0, 1, 1]]);
+    /// # Ok::<(), segmenter_core::TooManyComponents>(())
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&Component) -> bool) {
         let mut kept = 0;
         let ids = self.components.iter().map(|component| {

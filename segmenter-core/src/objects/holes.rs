@@ -39,7 +39,7 @@ impl<S: Space> Mask<S> {
     }
 
     /// Does something to the voxels of a mask as a volume, of which a plane is one slice.
-    fn map_volume<E>(
+    pub(super) fn map_volume<E>(
         &self,
         fill: impl FnOnce(&ArrayView3<'_, bool>) -> Result<Array3<bool>, E>,
     ) -> Result<Self, E> {

@@ -29,6 +29,7 @@ mod filter;
 mod heap;
 mod holes;
 mod labelling;
+mod majority;
 mod maxima;
 mod measure;
 mod morphology;

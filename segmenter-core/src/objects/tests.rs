@@ -239,6 +239,7 @@ struct ShapeCase {
     dilated: String,
     opened: String,
     closed: String,
+    smoothed: String,
     filled: String,
     most: u64,
     partly_filled: String,
@@ -260,6 +261,7 @@ impl ShapeCase {
         check(image.dilated(radius).unwrap(), &self.dilated, "dilated");
         check(image.opened(radius).unwrap(), &self.opened, "opened");
         check(image.closed(radius).unwrap(), &self.closed, "closed");
+        check(image.smoothed(radius).unwrap(), &self.smoothed, "smoothed");
         check(image.fill_holes().unwrap(), &self.filled, "filled");
         let some = image.fill_holes_up_to(Volume::Voxels(self.most)).unwrap();
         check(some, &self.partly_filled, "partly filled");
