@@ -18,7 +18,7 @@
 //!     .without_small(Volume::Micrometres(10.0))?;
 //! let table = labels.measure_shape();
 //! assert_eq!(table.objects.len(), 2);
-//! assert_eq!(table.objects[0].volume, Some(317.0 * 0.25), "µm²");
+//! assert_eq!(table.objects[0].volume, Some(79.0), "µm²");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

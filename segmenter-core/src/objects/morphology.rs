@@ -33,7 +33,7 @@ impl<S: Space> Mask<S> {
     ///
     /// let mask = array![[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]].mapv(|voxel| voxel == 1);
     /// let opened = Mask2::new(mask).opened(Length::Voxels(1.0))?;
-    /// assert_eq!(opened.view().row(1), array![true, true, true, false, false]);
+    /// assert_eq!(opened.view().row(1), array![true, true, true, true, false]);
     /// # Ok::<(), segmenter_core::objects::ObjectsError>(())
     /// ```
     ///
