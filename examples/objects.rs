@@ -80,6 +80,10 @@ fn run() -> Result<(), AnyError> {
 
 fn objects<S: Space>(args: &Args) -> Result<(), AnyError> {
     let output = args.path("output")?;
+    let table_path = args.get("table").map(Path::new);
+    if let Some(path) = table_path.filter(|path| path.exists()) {
+        return Err(format!("{}: already exists", path.display()).into());
+    }
     if WHOLE.iter().any(|option| args.has(option)) {
         in_memory::<S>(args)?.save(&output)?;
     } else {
@@ -95,8 +99,8 @@ fn objects<S: Space>(args: &Args) -> Result<(), AnyError> {
         *channel = name.unwrap_or_else(|| channel.clone());
     }
     println!("{} objects", table.objects.len());
-    if args.has("table") {
-        table.save(args.path("table")?)?;
+    if let Some(path) = table_path {
+        table.save(path)?;
     }
     Ok(())
 }

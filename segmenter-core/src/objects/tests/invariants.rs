@@ -94,3 +94,27 @@ fn tops_that_are_close_make_one_object() {
     };
     assert_eq!([objects(0.0), objects(7.0), objects(9.0), objects(100.0)], [3, 3, 2, 1]);
 }
+
+#[test]
+fn images_without_voxels_have_no_objects() {
+    for extent in [[0, 3, 4], [3, 0, 4], [3, 4, 0], [0, 0, 0]] {
+        let mask = Mask3::none(extent);
+        let radius = Length::Voxels(1.5);
+        assert_eq!(mask.fill_holes().unwrap(), mask);
+        assert_eq!(mask.fill_holes_in_slices().unwrap(), mask);
+        assert_eq!(mask.opened(radius).unwrap(), mask);
+        assert_eq!(mask.smoothed(radius).unwrap(), mask);
+        assert_eq!(mask.largest(Connectivity::Face).unwrap(), mask);
+        assert_eq!(mask.without_touching(Sides::ALL, Connectivity::Face).unwrap(), mask);
+        for seeds in [Seeds::Prominence(radius), Seeds::Apart(radius)] {
+            let labels = mask.split(&Split::by(seeds)).unwrap();
+            assert_eq!(labels.sequential().largest().without_touching(Sides::ALL), labels);
+            assert_eq!(labels.without_small(Volume::Voxels(1)).unwrap(), labels);
+            assert_eq!(labels.measure_shape().objects, []);
+            let image = Stack::<Zyx, u8>::new(Array::zeros(extent));
+            assert_eq!(labels.measure(&image).unwrap().objects, []);
+            assert_eq!(Peaks::new(1).find::<Zyx, u8>(&image.channel(0)).unwrap(), [[0; 3]; 0]);
+        }
+        assert_eq!(streamed::labelled(&mask, 2, &Labelling::new()).1, Labelled::default());
+    }
+}

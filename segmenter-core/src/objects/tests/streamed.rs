@@ -44,7 +44,7 @@ impl<S: Space> Sink<S, u32> for Blocks<'_, S> {
 }
 
 /// Labels a mask in slabs of so many slices.
-fn labelled<S: Space>(
+pub(super) fn labelled<S: Space>(
     mask: &Mask<S>,
     depth: usize,
     labelling: &Labelling,
