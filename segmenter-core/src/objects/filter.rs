@@ -27,8 +27,7 @@ impl Sides {
     pub const LATERAL: Self = Self { z: false, y: true, x: true };
 
     /// Whether a component in an image of this extent, `[z, y, x]`, touches one of the sides.
-    #[must_use]
-    pub fn touch(self, component: &Component, extent: [usize; 3]) -> bool {
+    pub(super) fn touch(self, component: &Component, extent: [usize; 3]) -> bool {
         let sides = [self.z, self.y, self.x].into_iter().enumerate().filter(|(_, asked)| *asked);
         sides
             .into_iter()
