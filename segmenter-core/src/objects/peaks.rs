@@ -1,6 +1,6 @@
 //! Peaks of an image.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use ndarray::{Array3, ArrayView, Axis};
 
@@ -76,27 +76,19 @@ impl Peaks {
         image: &ArrayView<'_, T, S::Dim>,
     ) -> Result<Vec<S::Extent>, ObjectsError> {
         let extent = S::extent_of(&image.raw_dim());
-        let values: Vec<f64> = image.iter().map(|value| value.to_f64()).collect();
+        // Adding 0 makes one zero of the two that there are.
+        let values: Vec<f64> = image.iter().map(|value| value.to_f64() + 0.0).collect();
         if let Some(at) = values.iter().position(|value| value.is_nan()) {
             return Err(ObjectsError::NotANumber { index: index_of::<S>(at, extent) });
         }
         let mut peaks = self.candidates::<S>(&values, extent);
         peaks.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
-        let mut found: Vec<S::Extent> = Vec::new();
-        for peak in peaks {
+        let mut kept = Kept { cells: HashMap::new(), distance: self.distance };
+        let peaks = peaks.into_iter().map(|peak| {
             let index = index_of::<S>(peak, extent);
-            let at = S::extent_from_fn(|axis| index[axis]);
-            let apart = |other: &S::Extent| {
-                let axes = at.as_ref().iter().zip(other.as_ref());
-                axes.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
-            };
-            if found.len() < self.at_most
-                && (self.distance < 2 || found.iter().all(|other| apart(other) >= self.distance))
-            {
-                found.push(at);
-            }
-        }
-        Ok(found)
+            S::extent_from_fn(|axis| index[axis])
+        });
+        Ok(peaks.filter(|&peak| kept.add(S::to_zyx(peak))).take(self.at_most).collect())
     }
 
     /// The places in memory of all voxels that are highest in their box.
@@ -133,6 +125,35 @@ impl Peaks {
             }
         }
         boxes.into_raw_vec_and_offset().0
+    }
+}
+
+/// The peaks that were found so far, by the cells of a lattice as wide as they are apart: none has two.
+struct Kept {
+    cells: HashMap<[usize; 3], [usize; 3]>,
+    distance: usize,
+}
+
+impl Kept {
+    /// Adds a peak unless another is too close. Returns whether it was added.
+    fn add(&mut self, peak: [usize; 3]) -> bool {
+        if self.distance < 2 {
+            return true;
+        }
+        let cell = peak.map(|at| at / self.distance);
+        let is_close = |other: &[usize; 3]| {
+            peak.iter().zip(other).all(|(a, b)| a.abs_diff(*b) < self.distance)
+        };
+        let mut near = (0..27).map(|at| [at / 9, at / 3 % 3, at % 3]);
+        let is_near = |step: [usize; 3]| {
+            let cell = std::array::from_fn(|axis| (cell[axis] + step[axis]).wrapping_sub(1));
+            self.cells.get(&cell).is_some_and(is_close)
+        };
+        let added = !near.any(is_near);
+        if added {
+            self.cells.insert(cell, peak);
+        }
+        added
     }
 }
 

@@ -98,9 +98,9 @@ fn cell(centre: Vector, all: &[Vector]) -> Vec<Vector> {
     axis[least] = 1.0;
     let across = unit(cross(centre, axis));
     let up = cross(centre, across);
-    // Along each axis there is a direction, so no cell is wider than half of a right angle; a plane that
-    // far away is cut by all the others.
-    let corners = [[-9.0, -9.0], [9.0, -9.0], [9.0, 9.0], [-9.0, 9.0]];
+    // No direction is more than 55 degrees from the closest axis, so the cell is within 55 degrees of its
+    // centre, where the plane is 1.42 away.
+    let corners = [[-2.0, -2.0], [2.0, -2.0], [2.0, 2.0], [-2.0, 2.0]];
     let mut corners: Vec<Vector> =
         corners.iter().map(|at| sum(sum(centre, across, at[0]), up, at[1])).collect();
     for other in all {

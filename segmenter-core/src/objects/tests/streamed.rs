@@ -6,7 +6,9 @@ use ndarray::{Array, Array3};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Labels2, Labels3, ReadError, Sink, Source, Window, WriteError};
+use crate::{
+    Labels2, Labels3, NewImage, ReadError, Sink, Source, Window, WriteError, io::SaveOptions,
+};
 
 /// A sink in memory, with blocks of a few slices.
 struct Blocks<'a, S: Space> {
@@ -200,4 +202,21 @@ fn a_source_that_hands_out_too_little_is_told() {
         error.to_string(),
         "a source was asked for voxels of shape [1, 4, 4] and handed out [1, 4, 3]"
     );
+}
+
+#[test]
+fn nothing_appears_under_its_name_if_labelling_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.ome.tiff");
+    let mask = Mask3::all([4, 300, 300]);
+    let image = NewImage::<Zyx, u32>::labels(mask.extent());
+    for slices in [4, 8] {
+        let sink = Box::new(SaveOptions::new().create(&image, &path).unwrap());
+        let stop = |now: Progress| {
+            if now.done == slices { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let error = label(&mask, sink, &Labelling::new(), stop).unwrap_err();
+        assert!(matches!(error, StreamError::Stopped(Progress { total: 8, .. })), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
