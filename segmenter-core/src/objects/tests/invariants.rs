@@ -118,3 +118,31 @@ fn images_without_voxels_have_no_objects() {
         assert_eq!(streamed::labelled(&mask, 2, &Labelling::new()).1, Labelled::default());
     }
 }
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let bits: Vec<u8> =
+        (0..3000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
+    let mask = random_mask::<Zyx>([9, 40, 70], &bits, 14);
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let smooth = mask.smoothed(Length::Micrometres(0.8)).unwrap();
+            (mask.distances(Unit::Micrometres).unwrap(), smooth)
+        })
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn new_ids_end_where_numbers_end() {
+    let earlier = labels::<Yx>(&[1, 3], vec![u32::MAX, 0, 0]);
+    let now = labels::<Yx>(&[1, 3], vec![1, 0, 1]);
+    assert_eq!(now.with_ids_of(&earlier).unwrap().view()[[0, 2]], u32::MAX);
+    let more = labels::<Yx>(&[1, 3], vec![1, 0, 2]);
+    assert_eq!(
+        more.with_ids_of(&earlier),
+        Err(ObjectsError::TooManyComponents(crate::TooManyComponents))
+    );
+    assert!(more.with_ids_of(&labels::<Yx>(&[3, 1], vec![1, 0, 2])).is_err());
+}
