@@ -8,7 +8,7 @@ pub use segmenter_train as training;
 
 pub use segmenter_core::{
     Labels, Labels2, Labels3, Mask, Mask2, Mask3, Probability, Probability2, Probability3, Region,
-    Sample, Source, Space, Stack, Stack2, Stack3, VoxelSize, Window, Yx, Zyx, io, metrics,
+    Sample, Source, Space, Stack, Stack2, Stack3, VoxelSize, Window, Yx, Zyx, io, metrics, objects,
     threshold,
 };
 pub use segmenter_model::{

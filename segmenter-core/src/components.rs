@@ -237,6 +237,36 @@ impl FoundComponents {
         &self.components
     }
 
+    /// Leaves out the components for which `keep` is false: they become background, and the others get the
+    /// ids 1, 2, 3 and so on in the same order.
+    ///
+    /// ```
+    /// use ndarray::{Array2, array};
+    /// use segmenter_core::{ComponentScan, Connectivity};
+    ///
+    /// let slice = array![[true, false, true, true]];
+    /// let mut scan = ComponentScan::new(Connectivity::Face);
+    /// scan.push(&slice.view())?;
+    /// let mut found = scan.finish();
+    /// found.retain(|component| component.voxels > 1);
+    /// let mut ids = Array2::zeros((1, 4));
+    /// found.painter().paint(&slice.view(), ids.view_mut());
+    /// assert_eq!(ids, array![[0, 0, 1, 1]]);
+    /// # Ok::<(), segmenter_core::TooManyComponents>(())
+    /// ```
+    pub fn retain(&mut self, mut keep: impl FnMut(&Component) -> bool) {
+        let mut kept = 0;
+        let ids = self.components.iter().map(|component| {
+            let keep = keep(component);
+            kept += u32::from(keep);
+            if keep { kept } else { 0 }
+        });
+        let ids: Vec<u32> = ids.collect();
+        let mut each = ids.iter();
+        self.components.retain(|_| each.next().is_some_and(|&id| id != 0));
+        self.runs.iter_mut().for_each(|run| *run = ids[index(*run - 1)]);
+    }
+
     /// Paints ids into slices, from the first slice on.
     #[must_use]
     pub fn painter(&self) -> ComponentPainter<'_> {
@@ -395,7 +425,7 @@ impl Component {
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "no machine with images has less than 32 bits")]
-fn index(number: u32) -> usize {
+pub(crate) fn index(number: u32) -> usize {
     number as usize
 }
 

@@ -39,6 +39,7 @@ pub mod metrics;
 #[cfg(test)]
 mod mutations;
 mod new_image;
+pub mod objects;
 pub mod pickle;
 mod pixel;
 mod rasterise;
