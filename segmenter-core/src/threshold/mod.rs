@@ -60,7 +60,7 @@ pub fn otsu<T: Pixel>(
 /// smallest (Li and Tam 1998, <https://doi.org/10.1016/S0167-8655(98)00057-9>), found from the mean on.
 ///
 /// It is computed from the values themselves, floating-point ones included, which it sorts. The number is
-/// that of `threshold_li`.
+/// that of `threshold_li`, but for the rounding of its sums to the type of floating-point values.
 ///
 /// # Errors
 /// If there are no values, or one of them is not a finite number.

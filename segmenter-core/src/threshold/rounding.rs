@@ -50,8 +50,7 @@ pub(super) fn single(number: f64) -> f64 {
 /// the nearest number, which decides between bins whose criterion is all but equal.
 #[allow(clippy::cast_possible_truncation, reason = "rounding is what this is for")]
 pub(super) fn single_log(number: f64) -> f32 {
-    const NUMERATOR: [f32; 6] =
-        [2.589_979_1e-2, 3.808_837_7e-1, 1.480_000_6, 2.112_677_5, 1.0, 0.0];
+    const NUMERATOR: [f32; 6] = [2.589_979e-2, 3.808_837_7e-1, 1.480_000_6, 2.112_677_5, 1.0, 0.0];
     const DENOMINATOR: [f32; 6] =
         [5.875_095_4e-3, 1.546_476_4e-1, 9.864_943e-1, 2.453_006, 2.612_677_5, 1.0];
     let number = number as f32;

@@ -54,3 +54,42 @@ fn no_values_and_values_that_are_no_numbers_are_refused() {
     let error = otsu([0.0, 1.0, f32::INFINITY]).unwrap_err();
     assert_eq!(error, ThresholdError::NotFinite { index: 2, value: f64::INFINITY });
 }
+
+#[test]
+fn a_method_that_finds_nothing_says_why() {
+    assert_eq!(minimum([7_u8; 5]), Err(ThresholdError::Maxima { found: 0 }));
+    let wide = ThresholdError::TooManyBins { bins: 5_000_001, limit: 1 << 20 };
+    assert_eq!(minimum([-1_000_000, 4_000_000]), Err(wide));
+    let (low, high) = (-f64::MAX, f64::MAX);
+    assert_eq!(yen([low, high]), Err(ThresholdError::TooWide { low, high }));
+    assert_eq!(li(Vec::<f32>::new()), Err(ThresholdError::Empty));
+}
+
+#[test]
+fn whole_numbers_far_apart_are_counted_one_by_one() {
+    // A bin for each of four billion numbers would not fit the memory that scikit-image asks for.
+    let values = [i32::MIN, i32::MIN, i32::MAX, i32::MAX, i32::MAX];
+    assert_eq!(otsu(values), Ok(f64::from(i32::MIN)));
+    assert_eq!(isodata(values), Ok(-1.0), "halfway between the two");
+}
+
+#[test]
+fn a_method_is_its_name_in_text_and_in_files() {
+    for method in ThresholdMethod::AUTOMATIC.into_iter().chain([ThresholdMethod::Fixed(-1.5)]) {
+        assert_eq!(method.to_string().parse(), Ok(method));
+        let json = serde_json::to_string(&method).unwrap();
+        assert_eq!(json, format!("\"{method}\""));
+        assert_eq!(serde_json::from_str::<ThresholdMethod>(&json).unwrap(), method);
+    }
+    for wrong in ["Otsu", "fixed", "fixed:", "fixed:NaN", ""] {
+        let error = wrong.parse::<ThresholdMethod>().unwrap_err();
+        assert_eq!(error, UnknownMethod { found: wrong.to_owned() });
+    }
+}
+
+#[test]
+fn noise_has_no_threshold_unless_it_is_asked_for() {
+    let noise = [8_u8, 9, 9, 10, 10, 10, 10, 11, 11, 12];
+    assert_eq!(ThresholdMethod::Otsu.of_foreground(noise), Ok(None));
+    assert_eq!(ThresholdMethod::Fixed(10.0).of_foreground(noise), Ok(Some(10.0)));
+}
