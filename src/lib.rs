@@ -14,7 +14,7 @@ pub use segmenter_core::{
 pub use segmenter_model::{
     AnyModel, DynUNet, DynUNetConfig, Model, Model2, Model3, Precision, Size, burn::tensor::Device,
 };
-pub use segmenter_predict::{Logits, Tiling, predict};
+pub use segmenter_predict::{Logits, Plan, Tiling, predict, predict_into};
 pub use segmenter_train::{
     Augmentation, Event, Loss, Run, Schedule, TrainConfig, TrainingData, train,
 };
