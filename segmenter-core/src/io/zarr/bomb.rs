@@ -2,12 +2,13 @@
 
 use std::io::{self, Read};
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use zarrs::storage::StorageError;
 
 /// Refuses bytes that unpack to more than twice a chunk, which leaves room for checksums and indices.
 ///
-/// Zstandard says how much it is, and its decoder takes no more. Deflate does not say; what could be
+/// Zstandard says how much it is, and its decoder takes no more. Deflate and bzip2 do not say; what could be
 /// too much for any machine is unpacked for its length alone. That bytes are packed is told by how
 /// they begin, so bytes that only look like it, or are damaged, are left to the decoder.
 pub(super) fn check(bytes: &[u8], chunk: u64) -> Result<(), StorageError> {
@@ -18,6 +19,8 @@ pub(super) fn check(bytes: &[u8], chunk: u64) -> Result<(), StorageError> {
             _ => length(zstd::Decoder::new(bytes)?, bytes, 1 << 15, most),
         },
         [0x1F, 0x8B, ..] => length(MultiGzDecoder::new(bytes), bytes, 1032, most),
+        // A block of bzip2 is 45 MB at most, and less than a hundred bytes may hold it: always counted.
+        [b'B', b'Z', b'h', ..] => length(MultiBzDecoder::new(bytes), bytes, 1 << 22, most),
         [0x78, ..] => length(ZlibDecoder::new(bytes), bytes, 1032, most),
         _ => 0,
     };
@@ -58,7 +61,9 @@ mod tests {
         zeros(GzEncoder::new(&mut gzip, Compression::fast()), 300);
         zeros(ZlibEncoder::new(&mut zlib, Compression::fast()), 300);
         zeros(zstd::Encoder::new(&mut zstd, 1).unwrap().auto_finish(), 300);
-        for bytes in [gzip, zlib, zstd] {
+        let mut bzip2 = Vec::new();
+        zeros(bzip2::write::BzEncoder::new(&mut bzip2, bzip2::Compression::fast()), 20);
+        for bytes in [gzip, zlib, zstd, bzip2] {
             let error = check(&bytes, 1 << 20).unwrap_err().to_string();
             assert!(
                 error.contains("unpack to 2097153 or more, and a chunk has 1048576"),
