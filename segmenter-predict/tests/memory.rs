@@ -8,7 +8,7 @@ use std::{fs, ops::ControlFlow};
 
 use burn::tensor::Device;
 use ndarray::{Array, Ix4};
-use segmenter_core::{NewImage, ReadError, Sink, Source, VoxelSize, Window, Zyx, io::SaveOptions};
+use segmenter_core::{NewImage, ReadError, Source, VoxelSize, Window, Zyx, io::SaveOptions};
 use segmenter_model::{DynUNetConfig, Model3};
 use segmenter_predict::{Plan, Tiling, mask, predict_into};
 
