@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, reason = "only the script calls it")]
 #![allow(missing_docs, reason = "it is a program")]
 
+mod support;
+
 use std::{hint::black_box, path::Path, time::Instant};
 
 use segmenter::{
@@ -27,7 +29,7 @@ fn main() {
         // `cargo test --benches` and `cargo bench` call it without words.
         _ => return,
     }
-    println!("{}", peak());
+    println!("{}", support::peak());
 }
 
 fn read(file: &str, repeats: usize) {
@@ -54,12 +56,4 @@ fn time(repeats: usize, mut work: impl FnMut()) {
         work();
         println!("{}", began.elapsed().as_secs_f64());
     }
-}
-
-/// Linux counts it for each process.
-fn peak() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok());
-    kib.unwrap_or(0) * 1024
 }

@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, reason = "only the script calls it")]
 #![allow(missing_docs, reason = "it is a program")]
 
+mod support;
+
 use std::{hint::black_box, ops::ControlFlow, time::Instant};
 
 use ndarray::Array;
@@ -33,7 +35,7 @@ fn main() {
         // `cargo test --benches` and `cargo bench` call it without words.
         _ => return,
     }
-    println!("{}", peak());
+    println!("{}", support::peak());
 }
 
 fn size(word: &str) -> Size {
@@ -100,12 +102,4 @@ fn predict_image<S: Space>(words: &[&str]) {
         black_box(predict(&model, &image, &tiling, |_| ControlFlow::Continue(())).unwrap());
         println!("{}", began.elapsed().as_secs_f64());
     }
-}
-
-/// Linux counts it for each process.
-fn peak() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok());
-    kib.unwrap_or(0) * 1024
 }

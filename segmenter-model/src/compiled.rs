@@ -107,7 +107,7 @@ fn inference<S: Space>(model: &Model<S>, tile: S::Extent) -> Option<Inference> {
     }
     let tensors = weights::collect(model.network(), 3);
     let network = &model.card().network;
-    Inference::new(network, &tensors, S::to_zyx(tile), model.network().precision())
+    Some(Inference::new(network, &tensors, S::to_zyx(tile), model.network().precision()))
 }
 
 #[cfg(test)]

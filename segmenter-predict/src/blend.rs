@@ -92,15 +92,15 @@ impl<S: Space> Blend<S> {
         Self { rounding, ..self }
     }
 
-    /// Adds what a tile, `[c, …]`, has of the part from a slice on.
-    pub(crate) fn add(&mut self, window: &Window<S>, from: usize, tile: &[f32]) {
+    /// Adds what a tile, `[c, …]`, has of the part.
+    pub(crate) fn add(&mut self, window: &Window<S>, tile: &[f32]) {
         let ([rows, columns], [all_rows, all_columns]) =
             (cross_section(window), cross_section(&self.part));
         let left = columns.start.max(all_columns.start);
         let width = columns.end.min(all_columns.end).saturating_sub(left);
         let plane = all_rows.len() * all_columns.len();
         let voxels = self.weights.len();
-        for slice in window.range(0).start.max(from)..window.range(0).end {
+        for slice in window.range(0) {
             let ring = slice % self.height;
             for row in rows.start.max(all_rows.start)..rows.end.min(all_rows.end) {
                 let in_tile = (slice - window.range(0).start) * rows.len() + row - rows.start;
@@ -179,7 +179,7 @@ mod tests {
         let whole = Window::<Yx>::whole([4, 7]);
         let mut blend = Blend::new(1, whole, 4, &Tiling::new([4, 4])).unwrap();
         for start in [0, 2, 3] {
-            blend.add(&Window::new([0, start], [4, 4]), 0, &[2.5; 16]);
+            blend.add(&Window::new([0, start], [4, 4]), &[2.5; 16]);
         }
         assert!(blend.take(0..4).iter().all(|&value| (value - 2.5).abs() < 1e-6));
     }
@@ -193,12 +193,12 @@ mod tests {
         };
         let windows: Vec<_> = tiling.windows([9, 7, 10]).collect();
         let mut whole = Blend::new(2, Window::whole([9, 7, 10]), 9, &tiling).unwrap();
-        windows.iter().for_each(|window| whole.add(window, 0, &tile(window)));
+        windows.iter().for_each(|window| whole.add(window, &tile(window)));
         let whole = whole.take(0..9);
         let part = Window::<Zyx>::new([0, 2, 3], [9, 4, 5]);
         let mut blend = Blend::new(2, part, 4, &tiling).unwrap();
         for windows in windows.chunk_by(|a, b| a.start[0] == b.start[0]) {
-            windows.iter().for_each(|window| blend.add(window, 0, &tile(window)));
+            windows.iter().for_each(|window| blend.add(window, &tile(window)));
             let first = windows[0].start[0];
             let last = if first == 5 { 9 } else { (first + 2).min(5) };
             let expected = Window::<Zyx>::new([first, 2, 3], [last - first, 4, 5]);

@@ -5,7 +5,7 @@ use std::fmt;
 use segmenter_core::{Space, Window};
 use segmenter_model::Model;
 
-use crate::{PredictError, Tiling};
+use crate::{PredictError, Tiling, tiling::windows};
 
 /// About how many bytes of logits are handed over at once.
 const AT_ONCE: usize = 16 << 20;
@@ -192,14 +192,9 @@ impl<S: Space> Plan<S> {
     #[must_use]
     pub fn tiles(&self) -> usize {
         let axis_tiles = |axis: usize| -> usize {
-            let starts = self.tiling.starts(self.tiling.padded(self.extent), axis);
-            let column_tiles = |first: usize| {
-                let range = self.padded_range(axis, first);
-                starts.iter().filter(|&&start| self.touches(axis, start, &range)).count()
-            };
-            let columns =
-                (0..self.extent.as_ref()[axis]).step_by(self.column.as_ref()[axis].max(1));
-            columns.map(column_tiles).sum()
+            let step = self.column.as_ref()[axis].max(1);
+            let columns = (0..self.extent.as_ref()[axis]).step_by(step);
+            columns.map(|first| self.starts(axis, first).len()).sum()
         };
         (0..S::RANK).map(axis_tiles).product()
     }
@@ -222,31 +217,25 @@ impl<S: Space> Plan<S> {
         Window::blocks(self.extent, S::extent_from_fn(|axis| self.column.as_ref()[axis].max(1)))
     }
 
-    /// The tiles of the padded image that a column needs, layer by layer along the first axis.
+    /// The tiles of the padded image that a column needs, layer by layer along the first axis, in the
+    /// order of [`Tiling::windows`].
     pub(crate) fn layers(&self, column: &Window<S>) -> Vec<Vec<Window<S>>> {
-        let ranges: Vec<_> =
-            (0..S::RANK).map(|axis| self.padded_range(axis, column.start.as_ref()[axis])).collect();
-        let needed = |window: &Window<S>| {
-            (1..S::RANK).all(|axis| self.touches(axis, window.start.as_ref()[axis], &ranges[axis]))
-        };
-        let windows: Vec<_> =
-            self.tiling.windows(self.tiling.padded(self.extent)).filter(needed).collect();
-        windows
-            .chunk_by(|a, b| a.start.as_ref()[0] == b.start.as_ref()[0])
-            .map(<[_]>::to_vec)
-            .collect()
+        let starts = (0..S::RANK).map(|axis| self.starts(axis, column.start.as_ref()[axis]));
+        let windows: Vec<Window<S>> = windows(starts.collect(), self.tiling.tile()).collect();
+        let layers = windows.chunk_by(|a, b| a.start.as_ref()[0] == b.start.as_ref()[0]);
+        layers.map(<[_]>::to_vec).collect()
     }
 
-    /// What a column that begins at a voxel takes along an axis, in the padded image.
-    fn padded_range(&self, axis: usize, first: usize) -> std::ops::Range<usize> {
-        let [extent, column, padded] =
-            [self.extent, self.column, self.tiling.padded(self.extent)].map(|e| e.as_ref()[axis]);
+    /// Where the tiles begin along an axis, in the padded image, that a column from this voxel on needs.
+    fn starts(&self, axis: usize, first: usize) -> Vec<usize> {
+        let image = self.tiling.padded(self.extent);
+        let [extent, column, padded, tile] =
+            [self.extent, self.column, image, self.tiling.tile()].map(|sizes| sizes.as_ref()[axis]);
         let margin = (padded - extent) / 2;
-        first + margin..(first + column).min(extent) + margin
-    }
-
-    fn touches(&self, axis: usize, start: usize, range: &std::ops::Range<usize>) -> bool {
-        start < range.end && start + self.tiling.tile().as_ref()[axis] > range.start
+        let (low, high) = (first + margin, (first + column).min(extent) + margin);
+        let mut starts = self.tiling.starts(image, axis);
+        starts.retain(|&start| start < high && start + tile > low);
+        starts
     }
 
     /// Number of slices that a ring needs, so that a slice has its own place until it is handed over.

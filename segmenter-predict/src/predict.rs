@@ -6,10 +6,7 @@ use ndarray::{Array, Dimension};
 use segmenter_core::{NonFinite, ReadError, Source, Space, Window, WriteError};
 use segmenter_model::{Model, PatchError};
 
-use crate::{
-    Logits, Plan, Tiling,
-    walk::{Takes, walk},
-};
+use crate::{Logits, Plan, Tiling, walk::walk};
 
 /// How far a prediction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,39 +77,16 @@ pub fn predict<S: Space>(
     on_progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Logits<S>, PredictError> {
     let plan = Plan::new(model, image.extent(), tiling)?;
-    let mut whole = Whole::new(&plan, model.card().network.out_channels)?;
-    walk(model, image, &plan, &mut whole, on_progress)?;
-    Ok(Logits::new(whole.logits, image.voxel_size()))
-}
-
-/// The logits of a whole image.
-struct Whole<S: Space> {
-    logits: Array<f32, S::ChannelDim>,
-}
-
-impl<S: Space> Whole<S> {
-    fn new(plan: &Plan<S>, channels: usize) -> Result<Self, PredictError> {
-        let too_large = || PredictError::TooLarge(plan.extent().as_ref().to_vec());
-        let shape = S::channel_dim(channels, plan.extent());
-        let logits = segmenter_memory::zeroed(shape.size()).map_err(|_| too_large())?;
-        let logits = Array::from_shape_vec(shape, logits).map_err(|_| too_large())?;
-        Ok(Self { logits })
-    }
-}
-
-impl<S: Space> Takes<S> for Whole<S> {
-    fn has(&self, _column: &Window<S>) -> usize {
-        0
-    }
-
-    fn take(
-        &mut self,
-        window: &Window<S>,
-        logits: Array<f32, S::ChannelDim>,
-    ) -> Result<(), PredictError> {
-        window.view_channels_mut(&mut self.logits.view_mut()).assign(&logits);
+    let too_large = || PredictError::TooLarge(image.extent().as_ref().to_vec());
+    let shape = S::channel_dim(model.card().network.out_channels, image.extent());
+    let whole = segmenter_memory::zeroed(shape.size()).map_err(|_| too_large())?;
+    let mut whole = Array::from_shape_vec(shape, whole).map_err(|_| too_large())?;
+    let take = |window: &Window<S>, logits: Array<f32, S::ChannelDim>| {
+        window.view_channels_mut(&mut whole.view_mut()).assign(&logits);
         Ok(())
-    }
+    };
+    walk(model, image, &plan, take, on_progress)?;
+    Ok(Logits::new(whole, image.voxel_size()))
 }
 
 #[cfg(test)]

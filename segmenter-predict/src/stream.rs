@@ -6,10 +6,7 @@ use ndarray::Array;
 use segmenter_core::{Sink, Source, Space, Window};
 use segmenter_model::Model;
 
-use crate::{
-    Plan, PredictError, Progress,
-    walk::{Takes, walk},
-};
+use crate::{Plan, PredictError, Progress, walk::walk};
 
 /// Runs a model over an image and writes what comes out box by box, so that neither has to fit in
 /// memory.
@@ -57,27 +54,10 @@ pub fn predict_into<S: Space, T>(
     on_progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(), PredictError> {
     plan.check(model, sink.extent())?;
-    walk(model, image, plan, &mut Values { sink: &*sink, value }, on_progress)?;
+    let take = |window: &Window<S>, logits: Array<f32, S::ChannelDim>| {
+        let values = logits.map(|&logit| value(logit));
+        Ok(sink.write(window, &values.view())?)
+    };
+    walk(model, image, plan, take, on_progress)?;
     Ok(sink.finish()?)
-}
-
-/// A sink, and what of a logit goes into it.
-struct Values<'a, S: Space, T, F> {
-    sink: &'a dyn Sink<S, T>,
-    value: F,
-}
-
-impl<S: Space, T, F: Fn(f32) -> T> Takes<S> for Values<'_, S, T, F> {
-    fn has(&self, _column: &Window<S>) -> usize {
-        0
-    }
-
-    fn take(
-        &mut self,
-        window: &Window<S>,
-        logits: Array<f32, S::ChannelDim>,
-    ) -> Result<(), PredictError> {
-        let values = logits.map(|&logit| (self.value)(logit));
-        Ok(self.sink.write(window, &values.view())?)
-    }
 }

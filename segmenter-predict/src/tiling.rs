@@ -118,18 +118,7 @@ impl<S: Space> Tiling<S> {
 
     /// The tiles of an image that is nowhere shorter than a tile, the last axis fastest.
     pub fn windows(&self, image: S::Extent) -> impl ExactSizeIterator<Item = Window<S>> + use<S> {
-        let starts: Vec<Vec<usize>> = (0..S::RANK).map(|axis| self.starts(image, axis)).collect();
-        let tile = self.tile;
-        let count = starts.iter().map(Vec::len).product();
-        (0..count).map(move |index| {
-            let mut rest = index;
-            let mut start = S::extent_from_fn(|_| 0);
-            for (position, starts) in start.as_mut().iter_mut().zip(&starts).rev() {
-                *position = starts[rest % starts.len()];
-                rest /= starts.len();
-            }
-            Window::new(start, tile)
-        })
+        windows((0..S::RANK).map(|axis| self.starts(image, axis)).collect(), self.tile)
     }
 
     pub(crate) fn starts(&self, image: S::Extent, axis: usize) -> Vec<usize> {
@@ -149,6 +138,23 @@ impl<S: Space> Tiling<S> {
     fn step(&self, tile: usize) -> usize {
         ((tile as f64 * (1.0 - self.overlap)) as usize).max(1)
     }
+}
+
+/// The tiles that begin at all combinations of these positions along each axis, the last axis fastest.
+pub(crate) fn windows<S: Space>(
+    starts: Vec<Vec<usize>>,
+    tile: S::Extent,
+) -> impl ExactSizeIterator<Item = Window<S>> + use<S> {
+    let count = starts.iter().map(Vec::len).product();
+    (0..count).map(move |index| {
+        let mut rest = index;
+        let mut start = S::extent_from_fn(|_| 0);
+        for (position, starts) in start.as_mut().iter_mut().zip(&starts).rev() {
+            *position = starts[rest % starts.len()];
+            rest /= starts.len();
+        }
+        Window::new(start, tile)
+    })
 }
 
 #[cfg(test)]

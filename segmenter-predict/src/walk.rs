@@ -8,26 +8,15 @@ use segmenter_model::Model;
 
 use crate::{Plan, PredictError, Progress, blend::Blend, frame::Frame};
 
-/// What takes the result of a walk, part by part.
-pub(crate) trait Takes<S: Space> {
-    /// How many slices of a column, from the first on, it has already.
-    fn has(&self, column: &Window<S>) -> usize;
-
-    /// The logits of a box of the image, which follows what it has of a column.
-    fn take(
-        &mut self,
-        window: &Window<S>,
-        logits: Array<f32, S::ChannelDim>,
-    ) -> Result<(), PredictError>;
-}
-
 /// Runs a model over an image as planned. The tiles of a voxel are added in the order of
 /// [`Tiling::windows`](crate::Tiling::windows) whatever the plan is, so its logits are the same bits.
+///
+/// `take` gets the logits of boxes of the image, column by column, and in each from its first slice on.
 pub(crate) fn walk<S: Space>(
     model: &Model<S>,
     image: &dyn Source<S, f32>,
     plan: &Plan<S>,
-    takes: &mut impl Takes<S>,
+    mut take: impl FnMut(&Window<S>, Array<f32, S::ChannelDim>) -> Result<(), PredictError>,
     on_progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(), PredictError> {
     plan.check(model, image.extent())?;
@@ -35,7 +24,7 @@ pub(crate) fn walk<S: Space>(
     let compiled = model.compile(plan.tiling().tile());
     let progress = Progress { done: 0, total: plan.tiles() };
     let mut walk = Walk { model, plan, frame, compiled, progress, on_progress };
-    plan.columns().try_for_each(|column| walk.column(&column, takes))
+    plan.columns().try_for_each(|column| walk.column(&column, &mut take))
 }
 
 struct Walk<'a, S: Space, F> {
@@ -51,20 +40,14 @@ impl<S: Space, F: FnMut(Progress) -> ControlFlow<()>> Walk<'_, S, F> {
     fn column(
         &mut self,
         column: &Window<S>,
-        takes: &mut impl Takes<S>,
+        take: &mut impl FnMut(&Window<S>, Array<f32, S::ChannelDim>) -> Result<(), PredictError>,
     ) -> Result<(), PredictError> {
         let layers = self.plan.layers(column);
-        let tile = self.plan.tiling().tile().as_ref()[0];
         let (margin, slices) = (self.frame.margin.as_ref()[0], column.extent.as_ref()[0]);
-        let mut done = takes.has(column);
+        let mut done = 0;
         let mut blend = self.blend(column)?;
         for (at, layer) in layers.iter().enumerate() {
-            let start = layer[0].range(0).start;
-            if start + tile <= done + margin {
-                self.progress.done += layer.len();
-                continue;
-            }
-            self.layer(layer, done + margin, &mut blend)?;
+            self.layer(layer, &mut blend)?;
             let ready = match layers.get(at + 1) {
                 Some(next) => self.plan.whole_blocks(next[0].range(0).start - margin),
                 None => slices,
@@ -74,7 +57,7 @@ impl<S: Space, F: FnMut(Progress) -> ControlFlow<()>> Walk<'_, S, F> {
                 let mut window = *column;
                 window.start.as_mut()[0] = done;
                 window.extent.as_mut()[0] = last - done;
-                takes.take(&window, blend.take(done + margin..last + margin))?;
+                take(&window, blend.take(done + margin..last + margin))?;
                 done = last;
             }
         }
@@ -90,12 +73,7 @@ impl<S: Space, F: FnMut(Progress) -> ControlFlow<()>> Walk<'_, S, F> {
     }
 
     /// The tiles that begin in the same slice.
-    fn layer(
-        &mut self,
-        layer: &[Window<S>],
-        from: usize,
-        blend: &mut Blend<S>,
-    ) -> Result<(), PredictError> {
+    fn layer(&mut self, layer: &[Window<S>], blend: &mut Blend<S>) -> Result<(), PredictError> {
         for windows in layer.chunks(self.plan.at_once()) {
             let tiles = windows
                 .iter()
@@ -104,7 +82,7 @@ impl<S: Space, F: FnMut(Progress) -> ControlFlow<()>> Walk<'_, S, F> {
             let views: Vec<_> = tiles.iter().map(|tile| tile.view()).collect();
             for (window, logits) in windows.iter().zip(self.compiled.logits(&views)) {
                 let logits = logits.as_standard_layout();
-                blend.add(window, from, logits.as_slice().unwrap_or_default());
+                blend.add(window, logits.as_slice().unwrap_or_default());
                 self.progress.done += 1;
                 let stop = (self.on_progress)(self.progress).is_break();
                 if stop && self.progress.done < self.progress.total {

@@ -13,7 +13,7 @@ use segmenter_kernels::{
 };
 
 use super::{block_name, padding};
-use crate::{DynUNetConfig, NormKind, Precision};
+use crate::{DynUNetConfig, Precision};
 
 /// A network ready for images of one extent.
 #[derive(Debug)]
@@ -86,17 +86,15 @@ impl Features {
 }
 
 impl Inference {
-    /// The network with these parameters, if all its normalisations are of the kind that is known
-    /// here: by image and channel, with a learned scale and offset.
+    /// The network with these parameters. Its normalisations have to be of the kind that is known here:
+    /// by image and channel, with a learned scale and offset; see
+    /// [`Model::is_compiled`](crate::Model::is_compiled).
     pub(crate) fn new<S: Space>(
         config: &DynUNetConfig<S>,
         tensors: &BTreeMap<String, NamedTensor>,
         extent: [usize; 3],
         precision: Precision,
-    ) -> Option<Self> {
-        if config.norm.kind != NormKind::Instance || !config.norm.affine {
-            return None;
-        }
+    ) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "a slope is a small number")]
         let norm =
             NormSettings { epsilon: config.norm.epsilon, slope: config.negative_slope as f32 };
@@ -121,7 +119,7 @@ impl Inference {
             up.push(Up { transposed, block });
         }
         let head = builder.conv("output_block.conv", None, [1; 3], [1; 3]);
-        Some(Self { down, up, head, norm })
+        Self { down, up, head, norm }
     }
 
     /// Logits of an image, `[channels, z, y, x]`.

@@ -154,9 +154,7 @@ impl Page {
     fn is_covered(&self, place: Place, part: &Part) -> bool {
         let left = place.across * self.chunk[1];
         let right = self.columns.min(left.saturating_add(self.chunk[1]));
-        let top = place.down * self.chunk[0];
-        self.rows_of(place.down, part).len()
-            == self.rows.min(top.saturating_add(self.chunk[0])) - top
+        self.rows_of(place.down, part).len() == self.rows_at(place.down)
             && part.columns.start <= left
             && part.columns.end >= right
     }

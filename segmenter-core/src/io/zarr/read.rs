@@ -245,10 +245,9 @@ impl ZarrImage {
         }
         let count = region.iter().map(ExactSizeIterator::len);
         let bytes = count.fold(self.layout.pixel.bytes(), usize::saturating_mul);
-        let mut out = Vec::new();
         let limit = isize::MAX.unsigned_abs() as u64;
-        out.try_reserve_exact(bytes).map_err(|_| too_large(limit).at(&self.path))?;
-        out.resize(bytes, 0);
+        let out = segmenter_memory::zeroed(bytes);
+        let mut out = out.map_err(|_| too_large(limit).at(&self.path))?;
         let threads = rayon::current_num_threads();
         // A bug in a codec is an error about one store.
         guarded(&self.path, || Ok(self.chunks.read(&self.axes, time, region, threads, &mut out)))??;
